@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, fields
-from functools import cache
 from typing import get_type_hints
 
 from glenside.language import CONSTRUCTS, ShapeError, Term
@@ -64,7 +63,6 @@ def _read(tokens: list[str], start: int) -> tuple[Sexp, int]:
     return items, at + 1
 
 
-@cache
 def _signature(construct: type[Term]) -> tuple[tuple[str, object, bool], ...]:
     hints = get_type_hints(construct)
     return tuple(
@@ -84,7 +82,10 @@ def _build(tree: Sexp) -> Term:
     if not required <= len(arguments) <= len(signature):
         raise ShapeError(f"{head} must have {len(signature)} operands, not {len(arguments)}")
     return construct(
-        *(_value(head, kind, argument) for (_, kind, _), argument in zip(signature, arguments))
+        *(
+            _value(head, kind, argument)
+            for (_, kind, _), argument in zip(signature, arguments, strict=False)
+        )
     )
 
 
