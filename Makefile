@@ -1,0 +1,42 @@
+# Everything a fresh machine needs: Python >= 3.11, g++ and make. The rest goes into .venv/.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# numpy must not start threads of its own below the worker processes of the tests.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint slow env clean
+
+demo: $(VENV)/.examples
+	$(BIN)/systolab run examples/digits_cnn.onnx --data digits --format adaptivfloat:8,3 --array 16x16
+
+test: lint
+	$(BIN)/python -m pytest -n 2 -q
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -q -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+env: $(VENV)/.dev
+
+# Stamps: an environment is made once and again only when what it is made from changes.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "systolab needs Python >= 3.11; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.examples: $(VENV)/bin/python pyproject.toml $(wildcard setup.py formats/native/*)
+	$(BIN)/python -m pip install --quiet --editable '.[examples]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.examples
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Co-simulation: runs the software model and the generated RTL side by side and compares them."""

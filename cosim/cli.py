@@ -1,0 +1,70 @@
+"""The `systolab` command: finds the subcommand's module, parses its arguments, runs it.
+
+Exit status: 0 good, 1 a mismatch was found, 2 wrong usage or input.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Protocol, cast
+
+from formats.errors import SystolabError
+
+COMMANDS = ("run",)
+
+
+class Command(Protocol):
+    """What a module of `cosim.commands` provides."""
+
+    NAME: str
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the subcommand's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work and return the exit status."""
+
+
+def load(name: str) -> Command:
+    """Import the module of one subcommand."""
+    return cast(Command, importlib.import_module(f"cosim.commands.{name}"))
+
+
+def parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows these subcommands; only their modules are imported."""
+    top = argparse.ArgumentParser(
+        prog="systolab",
+        description="Co-simulation of systolic accelerators with custom number formats.",
+    )
+    top.add_argument("--version", action="version", version=f"systolab {version('systolab')}")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in names:
+        command = load(name)
+        subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(subparser)
+        subparser.set_defaults(function=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: that of the process) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # A known subcommand imports its own module and nothing else: quick to start, and a defect in
+    # one subcommand leaves the others usable.
+    chosen = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
+    try:
+        parsed = parser(chosen).parse_args(arguments)
+        return int(parsed.function(parsed))
+    except SystolabError as error:
+        print(f"systolab: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output went away (`systolab ... | head`): nobody is left to tell.
+        sys.stderr.close()
+        return 2
+    except KeyboardInterrupt:
+        print("systolab: interrupted", file=sys.stderr)
+        return 130
