@@ -1,0 +1,395 @@
+"""The class that every number format derives from."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from dataclasses import replace as replace_fields
+from fractions import Fraction
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from formats.codebook import Codebook, Neighbours
+from formats.encode import BinaryLookup, project_binary32
+from formats.errors import SystolabError
+from formats.projection import (
+    EncoderTable,
+    Projection,
+    build_projection,
+    default_bounds,
+    overflow_bound,
+)
+from formats.rounding import Rounding, Saturation
+from formats.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
+from formats.stochastic import random_words
+from formats.tensor import Codes, QuantizedTensor, expand_blocks
+
+__all__ = ["Format"]
+
+_CHUNK = 1 << 16
+
+
+class Format(ABC):
+    """A finite table of values, and everything that follows from it.
+
+    A subclass sets ``bits`` and defines ``decode``; that is complete. It may also override
+    ``rounding_bounds`` (where the decision between two neighbours lies) and ``overflow_step``.
+    Instances are immutable; ``replace`` gives a changed copy.
+
+    Attributes:
+        name: Canonical spelling, accepted by ``formats.get``.
+        bits: Width of a code, 1 to 16.
+        rounding: How the projection chooses between two neighbours.
+        saturation: What becomes of values beyond the largest finite one.
+        scaling: How scales are fitted to data.
+        seed: Key of the stochastic rounding.
+    """
+
+    name: str = ""
+    bits: int
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    saturation: Saturation = Saturation.FINITE
+    scaling: Scaling = Scaling()
+    seed: int = 0
+
+    _unchanged: Format | None = None
+
+    @abstractmethod
+    def decode(self, code: int) -> float:
+        """The unscaled value of a code: a binary32 value, NaN or an infinity."""
+
+    # --- what follows from the table ---------------------------------------------------------
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The values of all codes, shape [2^bits]."""
+        if not 1 <= self.bits <= 16:
+            raise SystolabError(f"Width of {self._label} must be 1 to 16 bits, not {self.bits}")
+        table = np.array([self.decode(code) for code in range(1 << self.bits)], dtype=np.float64)
+        table.flags.writeable = False
+        return table
+
+    @cached_property
+    def codebook(self) -> Codebook:
+        """The table in order, with its specials."""
+        return Codebook.from_values(self.values, self._label)
+
+    @cached_property
+    def max(self) -> float:
+        """The largest finite magnitude."""
+        return float(np.abs(self.codebook.points).max())
+
+    @cached_property
+    def quantum(self) -> float:
+        """The largest power of two of which every finite value is a multiple."""
+        points = self.codebook.points
+        significand, exponent = np.frexp(points[points != 0])
+        integers = np.abs(significand * 2.0**24).astype(np.int64)
+        if not len(integers):
+            return 1.0
+        lowest_set_bit = np.frexp((integers & -integers).astype(np.float64))[1] - 1
+        return float(np.ldexp(1.0, int((exponent - 24 + lowest_set_bit).min())))
+
+    @cached_property
+    def ratio(self) -> int:
+        """``max / quantum``, an integer: products stay within ``ratio_a * ratio_w`` quanta."""
+        return int(Fraction(self.max) / Fraction(self.quantum))
+
+    @property
+    def zero_code(self) -> int:
+        """The canonical code of zero."""
+        return self.codebook.zero
+
+    @property
+    def nan_code(self) -> int:
+        """What NaN becomes: the format's NaN, or zero where it has none."""
+        nan = self.codebook.nan
+        return self.zero_code if nan is None else nan
+
+    # --- projection --------------------------------------------------------------------------
+
+    def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:
+        """The smallest binary64 value that goes to the upper one of each pair, shape [k].
+
+        Override it where the format does not round to the nearest value.
+        """
+        return default_bounds(pairs, self.rounding)
+
+    def overflow_step(self, upward: bool) -> float:
+        """Distance from the outermost finite value to the one an unbounded exponent would give."""
+        points = self.codebook.points
+        pair = points[-2:] if upward else points[:2]
+        return float(pair[1] - pair[0]) if len(pair) == 2 else 1.0
+
+    @cached_property
+    def projection(self) -> Projection:
+        """The projection of binary64 values (rounded down, where it is stochastic)."""
+        book = self.codebook
+        codes, bounds = [], []
+        for upward in (False, True):
+            last, code = self._outermost(upward)
+            outer, bound = code, float(np.inf)
+            infinity = book.plus_inf if upward else book.minus_inf
+            special = infinity if infinity is not None else book.nan
+            if self.saturation is not Saturation.FINITE and (upward or last < 0):
+                if special is not None:
+                    outer = special
+                elif self.saturation is Saturation.NONE:
+                    raise SystolabError(
+                        f"Saturation of {self._label} must be finite or propagate, not none: "
+                        "it has neither infinity nor NaN"
+                    )
+            if self.saturation is Saturation.NONE:
+                step = self.overflow_step(upward)
+                bound = overflow_bound(abs(last), step, code, self.rounding, upward)
+            codes.append(outer)
+            bounds.append(bound)
+        return build_projection(
+            book,
+            self.rounding_bounds(book.neighbours),
+            (-bounds[0], bounds[1]),
+            (codes[0], codes[1]),
+            self.nan_code,
+        )
+
+    def _outermost(self, upward: bool) -> tuple[float, int]:
+        end = -1 if upward else 0
+        return float(self.codebook.points[end]), int(self.codebook.codes[end])
+
+    @cached_property
+    def _encoder(self) -> EncoderTable:
+        return self.projection.encoder()
+
+    def encoder(self) -> EncoderTable:
+        """The projection as binary32 thresholds, for hardware and native code.
+
+        Raises:
+            SystolabError: The format rounds stochastically.
+        """
+        if self.rounding is Rounding.STOCHASTIC:
+            raise SystolabError(f"Format {self._label} rounds stochastically: it has no thresholds")
+        return self._encoder
+
+    @cached_property
+    def _lookup(self) -> BinaryLookup | None:
+        lookup = BinaryLookup(self._encoder, self._code_type)
+        return lookup if lookup.is_exact else None
+
+    @property
+    def _code_type(self) -> type[np.uint8] | type[np.uint16]:
+        return np.uint8 if self.bits <= 8 else np.uint16
+
+    def encode(self, x: ArrayLike) -> Codes:
+        """Project unscaled values, each rounded once.
+
+        Args:
+            x: binary64 values are projected as such, everything else as binary32 (integers as
+                binary64); any shape.
+
+        Returns:
+            Codes of the same shape, uint8 up to 8 bits, else uint16.
+        """
+        array = _as_real(x)
+        flat = np.ascontiguousarray(array).reshape(-1)
+        out: Codes = np.empty(flat.shape, self._code_type)
+        if self.rounding is Rounding.STOCHASTIC:
+            self._encode_stochastic(flat, out)
+        elif flat.dtype == np.float32:
+            project_binary32(self._encoder, self._lookup, flat.view(np.float32), out)
+        else:
+            for start in range(0, flat.size, _CHUNK):
+                out[start : start + _CHUNK] = self.projection.encode64(
+                    flat[start : start + _CHUNK].astype(np.float64)
+                )
+        return out.reshape(array.shape)
+
+    def _encode_stochastic(self, flat: NDArray[np.floating], out: Codes) -> None:
+        """Go up where the random word is below the relative distance from the lower neighbour."""
+        book = self.codebook
+        for start in range(0, flat.size, _CHUNK):
+            x = flat[start : start + _CHUNK].astype(np.float64)
+            # Exact values, signed zeros, specials and overflow need no random choice.
+            codes = self.projection.encode64(x)
+            between = (x > book.points[0]) & (x < book.points[-1]) & (self.values[codes] != x)
+            position = np.searchsorted(book.points, x[between])
+            low, high = book.points[position - 1], book.points[position]
+            word = random_words(self.seed, start, len(x))[between]
+            goes_up = (x[between] - low) / (high - low) > word * 2.0**-32
+            codes[between] = np.where(goes_up, book.codes[position], book.codes[position - 1])
+            out[start : start + _CHUNK] = codes
+
+    # --- scaling -----------------------------------------------------------------------------
+
+    @property
+    def _significand_bits(self) -> int:
+        """Significand bits in the binade of the largest value."""
+        positive = self.codebook.points[self.codebook.points > 0]
+        if len(positive) < 2:
+            return 1
+        step = positive[-1] - positive[-2]
+        return max(1, int(np.frexp(positive[-1])[1] - np.frexp(step)[1] + 1))
+
+    def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
+        """The scales that the scaling rule gives for largest magnitudes ``amax``."""
+        return self.scaling.scale_of(
+            np.asarray(amax, dtype=np.float64), self._scale_top, self._significand_bits
+        )
+
+    @property
+    def _scale_top(self) -> float:
+        """The value that the largest magnitude is mapped to: both signs must reach it."""
+        points = self.codebook.points
+        return float(points[-1]) if points[0] == 0 else float(min(points[-1], -points[0]))
+
+    def fit_scale(self, x: ArrayLike, axis: int | None = None) -> NDArray[np.float32]:
+        """Fit scales to data by the scaling rule.
+
+        NaN and infinities are ignored; a tensor (channel, block) without finite nonzero values
+        gets 1.
+
+        Args:
+            x: Data of any shape.
+            axis: None: one scale, shape (). k: one scale for each index of axis k, in a shape
+                that broadcasts to ``x``. With block scaling: the axis the blocks run along
+                (default the last).
+
+        Returns:
+            Positive normal binary32 scales.
+        """
+        array = _as_real(x)
+        if self.scaling.block is None:
+            return self.scale_for(magnitudes(array, axis))
+        return self.scale_for(_block_magnitudes(array, self.scaling.block, axis))
+
+    def quantize(
+        self, x: ArrayLike, axis: int | None = None, scale: ArrayLike | None = None
+    ) -> QuantizedTensor:
+        """Quantise: codes of the exact quotients ``x / scale``.
+
+        Args:
+            x: Data of any shape.
+            axis: As for ``fit_scale``.
+            scale: Scales to use instead of fitted ones.
+
+        Raises:
+            SystolabError: A scale is not a positive finite number or does not fit the shape.
+        """
+        array = _as_real(x)
+        block = self.scaling.block
+        block_axis = -1 if axis is None else axis
+        used = self.fit_scale(array, axis) if scale is None else _checked_scale(scale)
+        full = used
+        if block is not None and array.ndim:
+            full = expand_blocks(used, array.shape[block_axis], block, block_axis)
+        try:
+            full = np.broadcast_to(full, array.shape)
+        except ValueError:
+            raise SystolabError(
+                f"Scale must broadcast to the tensor's shape {array.shape}, not have shape "
+                f"{used.shape}"
+            ) from None
+        return QuantizedTensor(self._encode_scaled(array, full), used, self, block, block_axis)
+
+    def _encode_scaled(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
+        if (scale == 1).all():
+            return self.encode(x)
+        # binary64 quotients of binary32 numbers decide every threshold as the exact ones do.
+        return self.encode(x.astype(np.float64) / scale)
+
+    # --- switches ----------------------------------------------------------------------------
+
+    def replace(
+        self,
+        *,
+        rounding: Rounding | None = None,
+        saturation: Saturation | None = None,
+        seed: int | None = None,
+        scale: ScaleKind | None = None,
+        rule: ScaleRule | None = None,
+        block: int | None = None,
+    ) -> Self:
+        """A copy with other switches; its name spells what differs from the family's default."""
+        new = copy.copy(self)
+        for key in list(vars(new)):
+            if isinstance(getattr(type(self), key, None), cached_property):
+                del vars(new)[key]
+        new.rounding = self.rounding if rounding is None else rounding
+        new.saturation = self.saturation if saturation is None else saturation
+        new.seed = self.seed if seed is None else seed
+        new.scaling = replace_fields(
+            self.scaling,
+            kind=self.scaling.kind if scale is None else scale,
+            rule=self.scaling.rule if rule is None else rule,
+            block=self.scaling.block if block is None else block,
+        )
+        origin = self if self._unchanged is None else self._unchanged
+        new._unchanged = origin
+        new.name = _spelling(origin, new)
+        return new
+
+    @property
+    def _label(self) -> str:
+        return self.name or type(self).__name__
+
+    def __eq__(self, other: object) -> bool:
+        """Same name and same values."""
+        if not isinstance(other, Format):
+            return NotImplemented
+        return self.name == other.name and self.values.tobytes() == other.values.tobytes()
+
+    def __hash__(self) -> int:
+        """Hash of the name."""
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        """The expression that gives this format."""
+        return f"formats.get({self.name!r})"
+
+
+def _spelling(origin: Format, changed: Format) -> str:
+    options = [
+        ("rounding", origin.rounding, changed.rounding),
+        ("saturation", origin.saturation, changed.saturation),
+        ("seed", origin.seed, changed.seed),
+        ("scale", origin.scaling.kind, changed.scaling.kind),
+        ("rule", origin.scaling.rule, changed.scaling.rule),
+        ("block", origin.scaling.block, changed.scaling.block),
+    ]
+    spelt = [f"{key}={new}" for key, old, new in options if old != new]
+    if not spelt:
+        return origin.name
+    return origin.name + ("," if ":" in origin.name else ":") + ",".join(spelt)
+
+
+def _as_real(x: ArrayLike) -> NDArray[np.floating]:
+    """binary64 for binary64 and integers, binary32 for the narrower floats."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise SystolabError(f"Data must be real numbers, not {array.dtype}")
+    if array.dtype.kind != "f" or array.dtype.itemsize > 4:
+        return array.astype(np.float64, copy=False)
+    return array.astype(np.float32, copy=False)
+
+
+def _checked_scale(scale: ArrayLike) -> NDArray[np.float32]:
+    checked = np.asarray(scale, dtype=np.float32)
+    bad = ~(np.isfinite(checked) & (checked > 0))
+    if bad.any():
+        raise SystolabError(
+            f"Scale must be a positive finite number, not {float(checked[bad].flat[0])!r}"
+        )
+    return checked
+
+
+def _block_magnitudes(x: NDArray[np.floating], block: int, axis: int | None) -> NDArray[np.float64]:
+    """Largest finite magnitude of each block along ``axis`` (default the last)."""
+    axis = -1 if axis is None else axis
+    if not -x.ndim <= axis < x.ndim:
+        raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
+    with np.errstate(invalid="ignore"):
+        absolute = np.where(np.isfinite(x), np.abs(x), 0)
+    starts = np.arange(0, x.shape[axis], block)
+    return np.asarray(np.maximum.reduceat(absolute, starts, axis=axis), dtype=np.float64)
