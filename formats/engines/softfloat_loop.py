@@ -1,0 +1,48 @@
+"""SoftFloat engine: the Float32 accumulator with every operation done by Berkeley SoftFloat."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats import native, softfloat
+from formats.accumulator import Float32
+from formats.engines.engine import Engine
+from formats.engines.pure_numpy import canonical
+from formats.engines.spec import Operands, Spec
+
+
+def lacks(spec: Spec) -> str | None:
+    """It defines binary32 and nothing else."""
+    if not isinstance(spec.accumulator, Float32):
+        return f"accumulator float32, not {spec.accumulator}"
+    return None
+
+
+def run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
+    """The accumulator values [M, N]."""
+    softfloat.require_near_even()
+    table_a = spec.fmt_a.values.astype(np.float32)
+    table_w = spec.fmt_w.values.astype(np.float32)
+    if native.available():
+        return canonical(
+            native.dot_softfloat(
+                softfloat.address("f32_mul"),
+                softfloat.address("f32_add"),
+                operands,
+                table_a,
+                table_w,
+                spec.group,
+            )
+        )
+    a, w = table_a[operands.a], table_w[operands.w]
+    acc = np.zeros((a.shape[0], w.shape[1]), dtype=np.float32)
+    for first in range(0, spec.k, spec.group):
+        total = np.zeros_like(acc)
+        for i in range(first, min(first + spec.group, spec.k)):
+            total = softfloat.add(total, softfloat.multiply(a[:, i : i + 1], w[i]))
+        acc = softfloat.add(acc, total)
+    return canonical(acc)
+
+
+ENGINE = Engine("softfloat", lacks, run)

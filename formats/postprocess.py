@@ -1,0 +1,87 @@
+"""From accumulators to real values: the binary32 steps between a dot product and its encoder.
+
+``y = clamp(round(round(x * scale) + bias))``, where ``x`` is the accumulator rounded once to
+binary32.  Every rounding is to nearest even, subnormals are kept, a NaN is the canonical one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats import softfloat as sf
+from formats.dot import DotResult
+from formats.engines.engine import Result
+from formats.engines.pure_numpy import canonical
+from formats.errors import SystolabError
+from formats.selfcheck import require_ieee
+
+F32 = NDArray[np.float32]
+
+
+def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> F32:
+    """``acc * 2**lsb`` rounded once to binary32 (subnormals kept, overflow to infinity).
+
+    ``acc`` is int64 or Python integers (dtype object) in units of ``2**lsb``, or float32, which is
+    returned as it is.
+    """
+    if acc.dtype == np.float32:
+        return acc.astype(np.float32, copy=False)
+    if acc.dtype == np.object_:
+        return _from_wide(acc, lsb, softfloat)
+    values = acc.astype(np.int64, copy=False)
+    magnitude = max(abs(int(values.max(initial=0))), abs(int(values.min(initial=0))))
+    if magnitude > 2**53:  # keep 53 bits and a sticky bit: one later rounding to 24 is the same
+        values = (values >> 11) | ((values & 0x7FF) != 0)
+        lsb += 11
+    if softfloat:
+        return sf.from_int64(values, lsb)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(values.astype(np.float64), lsb).astype(np.float32)
+
+
+def postprocess(
+    result: DotResult,
+    scale: F32,
+    bias: F32,
+    lo: float | np.float32,
+    hi: float | np.float32,
+    softfloat: bool = False,
+) -> F32:
+    """Values [M, N] of the accumulators ``result.acc`` [M, N]; ``scale`` and ``bias`` are [N].
+
+    ``clamp`` is ``y < lo ? lo : hi < y ? hi : y``: NaN passes, -0 is not below +0, and -inf, inf
+    switch it off.  With ``softfloat`` every step is Berkeley SoftFloat's, else the processor's.
+    Raises SystolabError when ``scale`` or ``bias`` is not N binary32 values or ``lo > hi``.
+    """
+    require_ieee()
+    columns = result.acc.shape[-1]
+    for name, values in (("Scale", scale), ("Bias", bias)):
+        if values.shape != (columns,) or values.dtype != np.float32:
+            raise SystolabError(
+                f"{name} must be {columns} float32 values, not {values.dtype} {values.shape}"
+            )
+    low, high = np.float32(lo), np.float32(hi)
+    if not low <= high:
+        raise SystolabError(f"Clamp must have lo <= hi, not {low} and {high}")
+    x = to_binary32(result.acc, result.lsb, softfloat)
+    if softfloat:
+        return canonical(sf.clamp(sf.add(sf.multiply(x, scale), bias), low, high))
+    with np.errstate(all="ignore"):
+        y = x * scale
+        y += bias
+    if low > -np.inf:
+        np.copyto(y, low, where=y < low)
+    if high < np.inf:
+        np.copyto(y, high, where=high < y)
+    return canonical(y)
+
+
+def _from_wide(acc: Result, lsb: int, softfloat: bool) -> F32:
+    out = np.empty(acc.shape, dtype=np.float32)
+    flat = out.reshape(-1)
+    for i, value in enumerate(acc.reshape(-1).tolist()):
+        excess = max(0, value.bit_length() - 53)
+        jammed = (value >> excess) | ((value & ((1 << excess) - 1)) != 0)
+        flat[i] = to_binary32(np.array([jammed], dtype=np.int64), lsb + excess, softfloat)[0]
+    return out

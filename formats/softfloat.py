@@ -1,0 +1,128 @@
+"""Berkeley SoftFloat over arrays: the definition of every binary32 step.
+
+The C functions are those that the compiled module of the ``softfloatpy`` package exports; nothing
+is computed by the host's floating-point unit.  SoftFloat's rounding mode is a global of the
+process (not of a thread, whatever softfloatpy's documentation says): it is checked before use,
+never changed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats import native
+from formats.errors import SystolabError
+
+F32 = NDArray[np.float32]
+
+NEAR_EVEN = 0  # softfloat_round_near_even
+CANONICAL_NAN = 0x7FC00000
+
+_BINARY = ("f32_add", "f32_mul")
+_COMPARE = ("f32_lt",)
+_CONVERT = ("i64_to_f64", "f64_mul", "f64_to_f32")
+_STATE = ("softfloat_roundingMode",)
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded module, its symbols probed; SystolabError where they cannot be had."""
+    try:
+        from softfloatpy import _core
+    except ImportError as error:
+        raise SystolabError(f"Package softfloatpy must be importable, not fail: {error}") from error
+    loaded = ctypes.CDLL(_core.__file__)
+    missing = [name for name in _BINARY + _COMPARE + _CONVERT + _STATE if not _has(loaded, name)]
+    if missing:
+        raise SystolabError(
+            f"Module {_core.__file__} must export SoftFloat's C functions, not hide "
+            f"{', '.join(missing)}: use a softfloatpy wheel from PyPI"
+        )
+    for name, arguments, result in (
+        ("f32_add", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_uint32),
+        ("f32_mul", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_uint32),
+        ("f32_lt", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_bool),
+        ("i64_to_f64", (ctypes.c_int64,), ctypes.c_uint64),
+        ("f64_mul", (ctypes.c_uint64, ctypes.c_uint64), ctypes.c_uint64),
+        ("f64_to_f32", (ctypes.c_uint64,), ctypes.c_uint32),
+    ):
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, result
+    return loaded
+
+
+def require_near_even() -> None:
+    """Raise SystolabError unless SoftFloat rounds to nearest even."""
+    mode = ctypes.c_uint8.in_dll(library(), "softfloat_roundingMode").value
+    if mode != NEAR_EVEN:
+        raise SystolabError(
+            f"SoftFloat's rounding mode must be {NEAR_EVEN} (nearest even), not {mode}: "
+            "something in this process has changed it"
+        )
+
+
+def address(name: str) -> int:
+    """The address of one of SoftFloat's functions, for native code to call."""
+    return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
+
+
+def add(x: F32, y: F32) -> F32:
+    """``x + y`` elementwise (broadcast), by ``f32_add``."""
+    return _map("f32_add", x, y)
+
+
+def multiply(x: F32, y: F32) -> F32:
+    """``x * y`` elementwise (broadcast), by ``f32_mul``."""
+    return _map("f32_mul", x, y)
+
+
+def clamp(x: F32, low: np.float32, high: np.float32) -> F32:
+    """``x < low ? low : high < x ? high : x`` elementwise, by ``f32_lt``; NaN passes."""
+    require_near_even()
+    less = library().f32_lt
+    low_bits, high_bits = int(_bits(low)), int(_bits(high))
+
+    def one(value: int) -> int:
+        if less(value, low_bits):
+            return low_bits
+        return high_bits if less(high_bits, value) else value
+
+    return _apply(one, _bits(x))
+
+
+def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
+    """``x * 2**lsb`` rounded once to binary32, for ``|x| <= 2**53``."""
+    require_near_even()
+    convert, times, narrow = library().i64_to_f64, library().f64_mul, library().f64_to_f32
+    unit = int(np.float64(2.0**lsb).view(np.uint64))
+
+    def one(value: int) -> int:
+        return int(narrow(times(convert(value), unit)))  # only the last step rounds
+
+    return _apply(one, x)
+
+
+def _map(name: str, x: F32, y: F32) -> F32:
+    require_near_even()
+    if native.available():
+        return native.map_binary32(address(name), *np.broadcast_arrays(x, y))
+    return _apply(getattr(library(), name), _bits(x), _bits(y))
+
+
+def _apply(function: Callable[..., int], *arguments: NDArray[np.uint32] | NDArray[np.int64]) -> F32:
+    """``function`` called once per element: about a microsecond each."""
+    results = np.frompyfunc(function, len(arguments), 1)(*arguments)
+    return np.asarray(results).astype(np.uint32).view(np.float32)
+
+
+def _bits(x: F32 | np.float32) -> NDArray[np.uint32]:
+    return np.asarray(x, dtype=np.float32).view(np.uint32)
+
+
+def _has(loaded: ctypes.CDLL, name: str) -> bool:
+    return hasattr(loaded, name)
