@@ -564,6 +564,48 @@ class SystolicArray(Term):
 
 
 @dataclass(frozen=True)
+class PostProcess(Term):
+    """What the array does to its sums before they leave: clamp(a + bias, lo, hi).
+
+    `bias` has the shape of `a`; infinite limits mean none.
+    """
+
+    head: ClassVar[str] = "post-process"
+    a: Term
+    bias: Term
+    lo: float
+    hi: float
+
+    def _infer(self) -> Shape:
+        _require(self.lo <= self.hi, "post-process: bounds", "ordered", f"{self.lo}..{self.hi}")
+        a, bias = self.a.shape, self.bias.shape
+        _require(a == bias, "post-process: bias", f"of the shape {a}", bias)
+        return a
+
+
+@dataclass(frozen=True)
+class BlockDiagonal(Term):
+    """Groups of `size` batch elements as one matrix: ((G, N), (K)) gives ((G/c, c*N), (c*K)).
+
+    Row i*N + n of a group holds element i's row n in columns i*K..(i+1)*K-1, zeros elsewhere.
+    """
+
+    head: ClassVar[str] = "block-diagonal"
+    a: Term
+    size: int
+
+    def _infer(self) -> Shape:
+        a, c = self.a.shape, self.size
+        _require(
+            len(a.access) == 2 and len(a.item) == 1, "block-diagonal: operand", "((G, N), (K))", a
+        )
+        _require(
+            c > 0 and a.access[0] % c == 0, "block-diagonal: size", f"a divisor of {a.access[0]}", c
+        )
+        return Shape((a.access[0] // c, c * a.access[1]), (c * a.item[0],))
+
+
+@dataclass(frozen=True)
 class Store(Term):
     """A tensor ((dims), ()) as memory: ((size), ()) codes in the given layout.
 
@@ -609,7 +651,7 @@ CONSTRUCTS: Mapping[str, type[Term]] = {
     for construct in (
         Tensor, Literal, Access, Transpose, CartesianProduct, Pair, Windows, Slice, Concatenate,
         Pad, Squeeze, InsertAxis, Broadcast, Flatten, Reshape, ShiftRight, Compute, Clamp,
-        MakeTuple, TupleGet, SystolicArray, Store, Load,
+        MakeTuple, TupleGet, SystolicArray, PostProcess, BlockDiagonal, Store, Load,
     )
 }  # fmt: skip
 

@@ -1,0 +1,223 @@
+"""Terms in an egglog e-graph: encoding, saturation, and reading the result back.
+
+Constructs become constructors of the same name; dimensions become vectors of integers. The shape of
+every class is a function without merge, so an unsound rule that equates terms of different shapes
+stops the run. Python's side never takes part in rewriting.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from math import prod
+from typing import TypedDict, get_type_hints
+
+from egglog.bindings import EGraph as Engine
+from egglog.bindings import RunScheduleOutput
+
+from glenside.language import CONSTRUCTS, Dims, Term, Transpose
+from glenside.rules import Rule
+
+ITERATION_LIMIT = 100
+
+_INTEGER = re.compile(r"-?[0-9]+")
+
+_KINDS = {Term: "Term", int: "i64", float: "f64", str: "String", Dims: "Ints"}
+
+
+class _RawNode(TypedDict):
+    op: str
+    children: list[str]
+    eclass: str
+
+
+def _constructor(head: str) -> str:
+    return "".join(part.capitalize() for part in head.split("-"))
+
+
+def _signature(construct: type[Term]) -> list[object]:
+    hints = get_type_hints(construct)
+    return [hints[f.name] for f in fields(construct) if f.init]
+
+
+_HEADS = {_constructor(head): construct for head, construct in CONSTRUCTS.items()}
+
+
+def declarations(purposes: Iterable[str]) -> str:
+    """The sorts, functions and rulesets that rules are written in."""
+    constructors = "\n".join(
+        f"  ({name} {' '.join(_KINDS[kind] for kind in _signature(construct))})"
+        for name, construct in _HEADS.items()
+    )
+    return "\n".join(
+        (
+            "(sort Ints (Vec i64))",
+            f"(datatype Term\n{constructors})",
+            "(function access-dims (Term) Ints :no-merge)",
+            "(function item-dims (Term) Ints :no-merge)",
+            "(function product (Ints) i64 :no-merge)",
+            "(function inverse (Ints) Ints :no-merge)",
+            "(relation fired (String Term))",
+            "(relation root (String Term))",
+            *(f"(ruleset {purpose})" for purpose in purposes),
+        )
+    )
+
+
+def _ints(values: Iterable[int]) -> str:
+    items = " ".join(map(str, values))
+    return f"(vec-of {items})" if items else "(vec-empty)"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, tuple):
+        return _ints(value)
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, float):
+        return repr(value)
+    return str(value)
+
+
+@dataclass(frozen=True)
+class ClassId:
+    """A class of equal terms in a Snapshot; the name has no meaning beyond it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """An e-node as read back: a construct over classes and literals, in field order."""
+
+    construct: type[Term]
+    operands: tuple[object, ...]  # class ids are ClassId
+
+    def children(self) -> tuple[ClassId, ...]:
+        return tuple(value for value in self.operands if isinstance(value, ClassId))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The e-graph at one moment.
+
+    Attributes:
+        classes: the nodes of every class, in a canonical order.
+        roots: class of every inserted term.
+        fired: names of the rules that added a form to a class.
+    """
+
+    classes: Mapping[ClassId, tuple[Node, ...]]
+    roots: Mapping[str, ClassId]
+    fired: Mapping[ClassId, tuple[str, ...]]
+
+    @property
+    def nodes(self) -> int:
+        return sum(map(len, self.classes.values()))
+
+
+class EGraph:
+    """Terms, rules, and everything known to be equal."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = tuple(rules)
+        self._engine = Engine()
+        self._purposes = tuple(dict.fromkeys(rule.purpose for rule in rules))
+        self._bound: dict[Term, str] = {}
+        self._products: set[Dims] = set()
+        self.matches: Counter[str] = Counter()
+        self.iterations = 0
+        self._run(declarations(self._purposes))
+        self._run("\n".join(rule.program() for rule in rules))
+
+    def _run(self, text: str) -> list[object]:
+        return list(self._engine.run_program(*self._engine.parse_program(text)))
+
+    def insert(self, name: str, term: Term) -> None:
+        """Adds `term` under `name`, subterm by subterm with its shape."""
+        commands: list[str] = []
+        for node in term.walk():
+            if node in self._bound:
+                continue
+            variable = f"$t{len(self._bound)}"
+            operands = " ".join(
+                self._bound[value] if isinstance(value, Term) else _literal(value)
+                for value in node.operands()
+            )
+            commands.append(f"(let {variable} ({_constructor(node.head)} {operands}))")
+            commands.append(f"(set (access-dims {variable}) {_ints(node.access)})")
+            commands.append(f"(set (item-dims {variable}) {_ints(node.item)})")
+            for dims in (node.access, node.item):
+                if dims not in self._products:
+                    self._products.add(dims)
+                    commands.append(f"(set (product {_ints(dims)}) {prod(dims)})")
+            if isinstance(node, Transpose):
+                p = node.permutation
+                q = tuple(p.index(i) for i in range(len(p)))
+                commands.append(f"(set (inverse {_ints(p)}) {_ints(q)})")
+                commands.append(f"(set (inverse {_ints(q)}) {_ints(p)})")
+            self._bound[node] = variable
+        commands.append(f"(root {json.dumps(name)} {self._bound[term]})")
+        self._run("\n".join(commands))
+
+    def saturate(self) -> bool:
+        """Runs every rule until nothing changes; False if the iteration limit came first."""
+        rulesets = " ".join(f"(run {purpose})" for purpose in self._purposes)
+        for _ in range(ITERATION_LIMIT):
+            self.iterations += 1
+            (output,) = self._run(f"(run-schedule (seq {rulesets}))")
+            assert isinstance(output, RunScheduleOutput)
+            self.matches.update(output.report.num_matches_per_rule)
+            if not output.report.updated:
+                return True
+        return False
+
+    def snapshot(self) -> Snapshot:
+        """Every class with its nodes, as Python data."""
+        return _read(json.loads(self._engine.serialize([]).to_json())["nodes"])
+
+
+def _read(raw: Mapping[str, _RawNode]) -> Snapshot:
+    values = {node["eclass"]: _value(node["op"]) for key, node in raw.items() if "primitive" in key}
+    for node in raw.values():
+        if node["op"] in ("vec-of", "vec-empty"):
+            items = (values[raw[child]["eclass"]] for child in node["children"])
+            values[node["eclass"]] = tuple(item for item in items if isinstance(item, int))
+
+    classes: dict[ClassId, list[Node]] = {}
+    roots: dict[str, ClassId] = {}
+    fired: dict[ClassId, set[str]] = {}
+    for node in raw.values():
+        operands = tuple(
+            values[e] if (e := raw[child]["eclass"]) in values else ClassId(e)
+            for child in node["children"]
+        )
+        construct = _HEADS.get(node["op"])
+        if construct is not None:
+            classes.setdefault(ClassId(node["eclass"]), []).append(Node(construct, operands))
+        elif node["op"] in ("root", "fired"):
+            name, target = operands
+            assert isinstance(name, str) and isinstance(target, ClassId)
+            if node["op"] == "root":
+                roots[name] = target
+            else:
+                fired.setdefault(target, set()).add(name)
+    return Snapshot(
+        {key: tuple(nodes) for key, nodes in classes.items()},
+        roots,
+        {key: tuple(sorted(names)) for key, names in fired.items()},
+    )
+
+
+def _value(op: str) -> object:
+    if op.startswith('"'):
+        return json.loads(op)
+    if _INTEGER.fullmatch(op):
+        return int(op)
+    try:
+        return float(op)
+    except ValueError:
+        return op

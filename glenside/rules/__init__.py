@@ -1,0 +1,20 @@
+"""The rewrites, grouped by purpose. Each is small, named, and checked against the interpreter."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from glenside.rules import algebra, fusion, im2col, lowering, operands
+from glenside.rules.rule import Rule
+
+ALL: tuple[Rule, ...] = (
+    *algebra.RULES,
+    *im2col.RULES,
+    *operands.RULES,
+    *lowering.RULES,
+    *fusion.RULES,
+)
+
+BY_NAME = {rule.name: rule for rule in ALL}
+
+VERSION = sha256("\n".join(rule.program() for rule in ALL).encode()).hexdigest()[:16]
