@@ -1,0 +1,75 @@
+"""Cycles of a kernel, computed the slow and obvious way: every vector, one after the other.
+
+The tests hold ``rtl.timing`` against this model. It shares the pipeline constants and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rtl import timing
+from rtl.kernel import AccessPattern, Array, Kernel, Mode
+
+
+def vector_costs(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
+    """Cycles of every vector of every tile; see ``rtl.lines.stream_costs`` for the arguments."""
+    tiles = math.prod(pattern.lengths[:tile_loops])
+    shape = (tiles, -1, pattern.lanes)
+    lines = (pattern.addresses() // line).reshape(shape).tolist()
+    active = pattern.active().reshape(shape)
+    costs = []
+    for tile in range(tiles):
+        held = None
+        tile_costs = []
+        for vector, mask in zip(lines[tile], active[tile], strict=True):
+            new: list[int] = []
+            for lane in np.nonzero(mask)[0]:
+                if vector[lane] != held and vector[lane] not in new:
+                    new.append(vector[lane])
+            if new:
+                held = new[-1]
+            tile_costs.append(max(1, len(new)))
+        costs.append(tile_costs)
+    return costs
+
+
+def cycles(kernel: Kernel, array: Array) -> int:
+    """Cycles from the start pulse to done when no memory port stalls."""
+    kernel.check(array)
+    weight_stationary = kernel.mode is Mode.WEIGHT_STATIONARY
+    outer = len(kernel.outer)
+    tile_loops = outer + len(kernel.reduction) if weight_stationary else outer
+    a = vector_costs(kernel.a, tile_loops, array.line)
+    w = vector_costs(kernel.w, tile_loops, array.line)
+    o = vector_costs(kernel.o, outer, array.line)
+    tiles = math.prod(kernel.reduction)
+
+    begin = timing.START
+    shadow_free = a_free = drain_busy = begin  # when each unit can take its next command
+    drain_ends: list[int] = []
+    parameters_loaded = begin
+    for iteration, o_costs in enumerate(o):
+        two_before = drain_ends[-2] if len(drain_ends) >= 2 else begin
+        one_before = drain_ends[-1] if drain_ends else begin
+        if weight_stationary:
+            for tile in range(iteration * tiles, (iteration + 1) * tiles):
+                weights_ready = shadow_free + sum(w[tile])
+                start = max(a_free, weights_ready)
+                if tile == iteration * tiles:
+                    start = max(start, two_before)
+                shadow_free = max(weights_ready, start + a[tile][0])
+                a_free = start + sum(a[tile])
+            summed = a_free + timing.latency_ws(array)
+        else:
+            step_costs = [max(pair) for pair in zip(a[iteration], w[iteration], strict=True)]
+            for cost in step_costs[:-1]:
+                a_free += cost
+            a_free = max(a_free, drain_busy, two_before) + step_costs[-1]
+            drain_busy = a_free + kernel.a.lanes
+            summed = drain_busy + timing.latency_os(array)
+        parameters_loaded = max(parameters_loaded, two_before) + kernel.w.lanes
+        drain = max(summed, one_before, parameters_loaded)
+        drain_ends.append(drain + timing.LAT_DRAIN + sum(o_costs) + timing.FLUSH)
+    return drain_ends[-1] + timing.DONE

@@ -1,0 +1,279 @@
+"""What a kernel computes: the software model of its output codes.
+
+The kernel's loop nest is cast into as few large matrix products as its access patterns allow. An
+outer loop that moves neither W nor P only adds rows to the product, one that does not move A only
+adds columns, any other is iterated. Gathers follow the access patterns; an inactive lane reads
+zero. The order of summation is the machine's (see ``formats.dot``): the casting leaves it alone,
+since all steps of a reduction stay within one product.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.dot import dot
+from formats.errors import SystolabError
+from formats.format import Format
+from formats.postprocess import postprocess
+from rtl.kernel import AccessPattern, Array, Kernel, Mode, affine
+
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+
+_CHUNK = 1 << 22  # elements of the largest temporary operand or result matrix
+
+
+@dataclass(frozen=True)
+class KernelValues:
+    """Result of the software model.
+
+    Attributes:
+        o_mem: output memory after the kernel, codes.
+        engine: name of the engine that computed the dot products.
+        acc: accumulators ``[outer iterations, accumulator rows, lanes]`` in units of ``2**lsb``,
+            before post-processing; None unless asked for.
+        lsb: log2 of the accumulator's unit.
+    """
+
+    o_mem: Codes
+    engine: str
+    acc: NDArray[np.generic] | None
+    lsb: int
+
+
+def run(
+    kernel: Kernel,
+    array: Array,
+    a_mem: Codes,
+    w_mem: Codes,
+    scale: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    lo: float,
+    hi: float,
+    o_mem: Codes,
+    engine: str = "auto",
+    keep_acc: bool = False,
+) -> KernelValues:
+    """Compute a kernel's output codes.
+
+    Args:
+        kernel: what to run.
+        array: machine configuration; gives formats and accumulator.
+        a_mem: codes that stream A reads, flat.
+        w_mem: codes that stream W reads, flat.
+        scale: binary32 factors that stream P indexes, flat.
+        bias: binary32 terms added after scaling, as many as ``scale``.
+        lo: lower clamp of the scaled sum, -inf for none.
+        hi: upper clamp, +inf for none.
+        o_mem: codes of the output memory before the kernel, flat; not modified.
+        engine: engine of ``formats.dot``.
+        keep_acc: also return the accumulators.
+
+    Raises:
+        SystolabError: the kernel does not fit the array, an active lane leaves its memory, a code
+            is too large for its format, or two outputs have the same address.
+    """
+    kernel.check(array)
+    _check_codes("A", a_mem, array.act)
+    _check_codes("W", w_mem, array.weight)
+    if len(scale) != len(bias):
+        raise SystolabError(f"Bias must have the {len(scale)} elements of scale, not {len(bias)}")
+    a_source = np.append(a_mem, np.asarray(array.act.zero_code, dtype=a_mem.dtype))
+    w_source = np.append(w_mem, np.asarray(array.weight.zero_code, dtype=w_mem.dtype))
+    result = o_mem.copy()
+    written = np.zeros(len(o_mem), dtype=np.bool_)
+    writes = 0
+    acc_pattern = _accumulator_pattern(kernel)
+    acc: NDArray[np.generic] | None = None
+    engine_used, lsb = "", 0
+    low, high = np.float32(lo), np.float32(hi)
+    nest = _Nest(kernel)
+    for batch in nest.batches():
+        o_grid = _Grid(kernel.o, batch, nest.o_rows, nest.o_cols)
+        acc_grid = _Grid(acc_pattern, batch, nest.o_rows, nest.o_cols)
+        a_grid = _Grid(kernel.a, batch, nest.a_rows, nest.a_cols)
+        w_grid = _Grid(kernel.w, batch, nest.w_rows, nest.w_cols)
+        p_index = _Grid(kernel.p, batch, (), nest.p_cols).addresses(slice(None), slice(None))[0]
+        for cols in _chunks(len(w_grid.col), len(w_grid.row)):
+            w = _gather("W", w_source, w_grid, slice(None), cols)
+            for rows in _chunks(len(a_grid.row), max(len(a_grid.col), w.shape[1])):
+                active = o_grid.active(rows, cols)
+                needed = np.any(active, axis=0)
+                index = _checked("P", p_index[cols], needed, len(scale), 0)
+                a = _gather("A", a_source, a_grid, rows, slice(None))
+                sums = dot(
+                    a, w, array.act, array.weight, array.accumulator, kernel.group, engine=engine
+                )
+                engine_used, lsb = sums.engine, sums.lsb
+                y = postprocess(
+                    sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
+                )
+                address = o_grid.addresses(rows, cols)[active]
+                _check_addresses("O", address, len(o_mem))
+                result[address] = array.out.encode(y)[active]
+                written[address] = True
+                writes += len(address)
+                if keep_acc:
+                    if acc is None:
+                        acc = np.empty(acc_pattern.vectors * acc_pattern.lanes, sums.acc.dtype)
+                    acc[acc_grid.addresses(rows, cols)] = sums.acc
+    if np.count_nonzero(written) != writes:
+        raise SystolabError("Output addresses of a kernel must be distinct, not written twice")
+    if acc is not None:
+        acc = acc.reshape(-1, kernel.bank_rows, kernel.w.lanes)
+    return KernelValues(result, engine_used, acc, lsb)
+
+
+class _Nest:
+    """Which loops of each stream become rows, columns or batches of matrix products.
+
+    Positions count a pattern's loops, outermost first, with the lanes as the last.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        outer, reduction = len(kernel.outer), len(kernel.reduction)
+        moves_a = _moving(kernel.a, outer)
+        moves_w = _moving(kernel.w, outer)
+        moves_p = _moving(kernel.p, outer)
+        m_outer, n_outer, self._iterated = [], [], []
+        for i in range(outer):
+            if not moves_w[i] and not moves_p[i]:
+                m_outer.append(i)
+            elif not moves_a[i]:
+                n_outer.append(i)
+            else:
+                self._iterated.append(i)
+        inner = tuple(range(outer, outer + reduction))
+        a_lane, w_lane, o_lane = len(kernel.a.loops), len(kernel.w.loops), len(kernel.o.loops)
+        if kernel.mode is Mode.WEIGHT_STATIONARY:
+            self.a_rows = (*m_outer, *range(outer + reduction, a_lane))
+            self.a_cols = (*inner, a_lane)
+            self.w_rows = (*inner, w_lane - 1)
+        else:
+            self.a_rows = (*m_outer, a_lane)
+            self.a_cols = inner
+            self.w_rows = inner
+        self.w_cols = (*n_outer, w_lane)
+        self.o_rows = (*m_outer, *range(outer, o_lane))
+        self.o_cols = (*n_outer, o_lane)
+        self.p_cols = (*n_outer, len(kernel.p.loops))
+
+    def batches(self) -> Iterator[dict[int, int]]:
+        """Index of every iterated outer loop, by its position."""
+        lengths = [range(self._kernel.outer[i]) for i in self._iterated]
+        for index in itertools.product(*lengths):
+            yield dict(zip(self._iterated, index, strict=True))
+
+
+class _Grid:
+    """Addresses and activity of a pattern over a matrix, as sums of a row and a column term."""
+
+    def __init__(
+        self,
+        pattern: AccessPattern,
+        fixed: dict[int, int],
+        rows: Sequence[int],
+        cols: Sequence[int],
+    ) -> None:
+        lengths = (*pattern.lengths, pattern.lanes)
+
+        def terms(
+            offset: int, strides: Sequence[int]
+        ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            start = offset + sum(strides[i] * index for i, index in fixed.items())
+            row = affine(start, [lengths[i] for i in rows], [strides[i] for i in rows])
+            col = affine(0, [lengths[i] for i in cols], [strides[i] for i in cols])
+            return row, col
+
+        self.row, self.col = terms(pattern.base, (*pattern.strides, pattern.lane[1]))
+        self._guards = []
+        for guard in pattern.guards:
+            row, col = terms(guard.offset, (*guard.strides, guard.lane_stride))
+            low, high = int(row.min() + col.min()), int(row.max() + col.max())
+            if low < 0 or high >= guard.bound:
+                self._guards.append((row, col, guard.bound))
+
+    def addresses(self, rows: slice, cols: slice) -> NDArray[np.int64]:
+        return self.row[rows, None] + self.col[cols]
+
+    def active(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
+        result = np.ones((len(self.row[rows]), len(self.col[cols])), dtype=np.bool_)
+        for row, col, bound in self._guards:
+            value = row[rows, None] + col[cols]
+            result &= (value >= 0) & (value < bound)
+        return result
+
+    @property
+    def always_active(self) -> bool:
+        return not self._guards
+
+
+def _gather(name: str, source: Codes, grid: _Grid, rows: slice, cols: slice) -> Codes:
+    """Codes of a grid; the last code of ``source`` stands for inactive lanes."""
+    address = grid.addresses(rows, cols)
+    size = len(source) - 1
+    if grid.always_active:
+        _check_addresses(name, address, size)
+    else:
+        address = _checked(name, address, grid.active(rows, cols), size, size)
+    gathered: Codes = source[address]
+    return gathered
+
+
+def _checked(
+    name: str, address: NDArray[np.int64], active: NDArray[np.bool_], size: int, inactive: int
+) -> NDArray[np.int64]:
+    """Addresses with ``inactive`` in place of the inactive ones, the others checked."""
+    # The substitute of a checked address must itself pass the check.
+    _check_addresses(name, address[active], size)
+    return np.where(active, address, inactive)
+
+
+def _check_addresses(name: str, address: NDArray[np.int64], size: int) -> None:
+    if address.size == 0:
+        return
+    low, high = int(address.min()), int(address.max())
+    if low < 0 or high >= size:
+        raise SystolabError(
+            f"Active lanes of stream {name} must stay within addresses 0 to {size - 1}, "
+            f"not reach {low if low < 0 else high}"
+        )
+
+
+def _check_codes(name: str, memory: Codes, fmt: Format) -> None:
+    if len(memory) and int(memory.max()) >= 1 << fmt.bits:
+        raise SystolabError(
+            f"Codes of stream {name} must be below {1 << fmt.bits} in format {fmt.name}, "
+            f"not {int(memory.max())}"
+        )
+
+
+def _moving(pattern: AccessPattern, outer: int) -> list[bool]:
+    """Whether each outer loop changes a pattern's addresses or activity."""
+    return [
+        pattern.loops[i][0] > 1
+        and (pattern.loops[i][1] != 0 or any(guard.strides[i] != 0 for guard in pattern.guards))
+        for i in range(outer)
+    ]
+
+
+def _accumulator_pattern(kernel: Kernel) -> AccessPattern:
+    """Pattern of O's loops over a dense array ``[outer iterations, accumulator rows, lanes]``."""
+    loops = []
+    stride = kernel.w.lanes
+    for length in reversed(kernel.o.lengths):
+        loops.append((length, stride))
+        stride *= length
+    return AccessPattern(0, tuple(reversed(loops)), (kernel.w.lanes, 1))
+
+
+def _chunks(total: int, width: int) -> Iterator[slice]:
+    """Cut ``total`` rows of ``width`` elements into pieces of bounded size."""
+    step = max(1, _CHUNK // max(width, 1))
+    for start in range(0, total, step):
+        yield slice(start, min(start + step, total))

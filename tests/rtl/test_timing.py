@@ -1,0 +1,91 @@
+"""The exact cycle count against the vector-by-vector model, and its properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from formats import get
+from formats.accumulator import Exact
+from rtl import AccessPattern, Array, Guard, Kernel, Mode
+from rtl.gemm import gemm_kernel
+from rtl.lines import stream_costs
+from rtl.timing import cycles, timing
+from rtl.timing_reference import cycles as reference_cycles
+from rtl.timing_reference import vector_costs
+from tests.kernels import Convolution, convolutions, random_kernels, reads
+
+FORMAT = get("adaptivfloat:8,3")
+
+
+def make_array(rows: int, cols: int, line: int = 0, acc_rows: int = 64) -> Array:
+    return Array(rows, cols, FORMAT, FORMAT, FORMAT, Exact(), line, acc_rows)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_lines_equal_the_walk(data: st.DataObject) -> None:
+    lengths = tuple(data.draw(st.lists(st.integers(1, 5), max_size=4)))
+    tile_loops = data.draw(st.integers(0, len(lengths)))
+    pattern = data.draw(reads(lengths, data.draw(st.integers(1, 6))))
+    line = data.draw(st.sampled_from([4, 8, 16]))
+    costs = stream_costs(pattern, tile_loops, line)
+    kind = np.broadcast_to(costs.kind, lengths[:tile_loops]).reshape(-1)
+    assert costs.vectors[kind].tolist() == vector_costs(pattern, tile_loops, line)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_random_kernels_equal_the_reference(data: st.DataObject) -> None:
+    rows, cols = data.draw(st.sampled_from([(1, 1), (1, 4), (4, 1), (4, 4), (5, 3), (3, 8)]))
+    array = make_array(rows, cols, line=data.draw(st.sampled_from([0, 8, 16])))
+    kernel = data.draw(random_kernels(rows, cols))
+    result = timing(kernel, array)
+    assert result.cycles == reference_cycles(kernel, array)
+    assert result.breakdown.total == result.cycles
+    assert min(vars(result.breakdown).values()) >= 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(convolutions(), st.sampled_from(list(Mode)))
+def test_convolutions_equal_the_reference(convolution: Convolution, mode: Mode) -> None:
+    array = make_array(4, 4)
+    kernel = convolution.lower(mode, 4, 4, array.acc_rows)
+    assert cycles(kernel, array) == reference_cycles(kernel, array)
+
+
+def test_second_line_alternates_between_the_two_held_lines() -> None:
+    # Both lanes of every vector lie in lines 0 and 1: the first vector reads both and keeps line 1,
+    # each later one misses exactly the line that its predecessor did not keep.
+    pattern = AccessPattern(0, ((5, 0),), (2, 4))
+    assert stream_costs(pattern, 0, 4).vectors.tolist() == [[2, 1, 1, 1, 1]]
+    # Three lines: one is kept, two are missed each time.
+    pattern = AccessPattern(0, ((4, 0),), (3, 4))
+    assert stream_costs(pattern, 0, 4).vectors.tolist() == [[3, 2, 2, 2]]
+
+
+def test_blank_vector_costs_one_cycle() -> None:
+    pattern = AccessPattern(0, ((3, 4),), (4, 1), (Guard(0, (1,), 0, 1),))
+    assert stream_costs(pattern, 0, 4).vectors.tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_kinds_do_not_grow_with_an_aligned_product(mode: Mode) -> None:
+    array = make_array(16, 16, acc_rows=256)
+    a_strides = (1024, 1) if mode is Mode.WEIGHT_STATIONARY else (1, 1024)
+    kernel = gemm_kernel(array, 1024, 1024, 1024, mode, a_strides=a_strides)
+    for pattern in (kernel.a, kernel.w, kernel.o):
+        assert stream_costs(pattern, len(kernel.outer), array.line).kind.size == 1
+    busy = 1024**3 / (timing(kernel, array).cycles * 256)
+    assert busy > 0.95
+
+
+def test_steps_are_the_vectors_of_a() -> None:
+    array = make_array(4, 4)
+    kernel = gemm_kernel(array, 10, 9, 7)
+    assert timing(kernel, array).breakdown.steps == math.prod(kernel.a.lengths)
+    assert isinstance(kernel, Kernel)
