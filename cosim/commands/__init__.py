@@ -1,1 +1,1 @@
-"""One module a subcommand: `NAME`, `HELP`, `add_arguments(parser)` and `run(args) -> exit status`."""
+"""One module a subcommand: `NAME`, `HELP`, `add_arguments(parser)`, `run(args)` -> exit status."""
