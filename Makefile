@@ -30,7 +30,7 @@ $(VENV)/bin/python:
 		|| { echo "systolab needs Python >= 3.11; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.examples: $(VENV)/bin/python pyproject.toml $(wildcard setup.py formats/native/*)
+$(VENV)/.examples: $(VENV)/bin/python pyproject.toml $(wildcard setup.py formats/native/*.[ch])
 	$(BIN)/python -m pip install --quiet --editable '.[examples]'
 	@touch $@
 

@@ -1,5 +1,7 @@
 """Scales come from the binary32 network on calibration data, and from nothing else."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
@@ -9,6 +11,7 @@ from cosim.calibrate import Scales
 from cosim.data import load
 from formats.errors import SystolabError
 from glenside import onnx_import
+from glenside.network import Tensor
 
 MODEL = "examples/digits_cnn.onnx"
 
@@ -17,11 +20,12 @@ def test_scales_are_those_of_the_tensors_onnx_computes() -> None:
     network = onnx_import.load(MODEL)
     calls = load("digits", network.inputs, 1, 0).calibration[:16]
     fmt = formats.get("adaptivfloat:8,3")
-    tensors = ["image", "conv1", "pool2", "dense2"]
-    scales = Scales(network, calls, {(name, fmt) for name in tensors})
+    names = ["image", "conv1", "pool2", "dense2"]
+    scales = Scales(network, calls, {(name, fmt) for name in names})
     evaluator = ReferenceEvaluator(MODEL)
-    for name in tensors[1:]:
-        expected = [evaluator.run([name], call, intermediate=True)[name] for call in calls]
+    for name in names[1:]:
+        every = [evaluator.run([name], dict(call), intermediate=True) for call in calls]
+        expected = [cast(dict[str, Tensor], tensors)[name] for tensors in every]
         assert scales(name, fmt) == fmt.fit_scale(np.concatenate(expected))
     images = np.concatenate([call["image"] for call in calls])
     assert scales("image", fmt) == fmt.fit_scale(images)
