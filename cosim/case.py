@@ -1,0 +1,224 @@
+"""One run of one kernel with its data: what both machines are given, and what is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtl import timing, values
+from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
+
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A kernel, its memories and its post-processing.
+
+    Attributes:
+        kernel: what to run.
+        a, w: memories of the A and W streams, flat codes.
+        scale, bias: post-processing parameters by index of stream P.
+        lo, hi: the clamp.
+        o: output memory before the run, flat codes.
+        stall_seed: seed of random stalls on every memory port; None: no stalls.
+    """
+
+    kernel: Kernel
+    a: Codes
+    w: Codes
+    scale: F32
+    bias: F32
+    lo: float
+    hi: float
+    o: Codes
+    stall_seed: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Output memory after a run, and the cycles it took."""
+
+    o: Codes
+    cycles: int
+
+
+Device = Callable[[Case], Outcome]
+
+
+def software(array: Array, engine: str = "auto") -> Device:
+    """The software model as a device: the expected codes and cycles."""
+
+    def run(case: Case) -> Outcome:
+        result = values.run(
+            case.kernel,
+            array,
+            case.a,
+            case.w,
+            case.scale,
+            case.bias,
+            case.lo,
+            case.hi,
+            case.o,
+            engine,
+        )
+        return Outcome(result.o_mem, timing.cycles(case.kernel, array))
+
+    return run
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference of two outcomes: a code at an address, or the cycles."""
+
+    what: str
+    expected: int
+    found: int
+    address: int | None = None
+
+
+def compare(case: Case, expected: Outcome, found: Outcome) -> Difference | None:
+    """The first difference in the order in which the kernel writes, codes before cycles.
+
+    With random stalls the cycles are not compared: they depend on the stalls.
+    """
+    differing = np.flatnonzero(expected.o != found.o)
+    if differing.size:
+        written = case.kernel.o.addresses()[case.kernel.o.active()]
+        order = written[np.isin(written, differing)]
+        address = int(order[0]) if order.size else int(differing[0])
+        return Difference("code", int(expected.o[address]), int(found.o[address]), address)
+    if case.stall_seed is None and expected.cycles != found.cycles:
+        return Difference("cycles", expected.cycles, found.cycles)
+    return None
+
+
+class Dimension(StrEnum):
+    """The five kinds of loops of a kernel's nest."""
+
+    OUTER = "outer"
+    REDUCTION = "reduction"
+    ROWS = "rows"
+    A_LANES = "A lanes"
+    W_LANES = "W lanes"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One loop of a kernel's nest; ``index`` counts within its kind."""
+
+    dimension: Dimension
+    index: int = 0
+
+
+def axes(kernel: Kernel) -> list[tuple[Axis, int]]:
+    """Every loop of a kernel's nest with its length."""
+    kinds = (
+        (Dimension.OUTER, kernel.outer),
+        (Dimension.REDUCTION, kernel.reduction),
+        (Dimension.ROWS, kernel.rows),
+        (Dimension.A_LANES, (kernel.a.lanes,)),
+        (Dimension.W_LANES, (kernel.w.lanes,)),
+    )
+    return [(Axis(kind, i), n) for kind, lengths in kinds for i, n in enumerate(lengths)]
+
+
+def restrict(kernel: Kernel, axis: Axis, start: int, length: int) -> Kernel:
+    """The kernel that runs only iterations ``start .. start + length - 1`` of one loop."""
+    outer, reduction = len(kernel.outer), len(kernel.reduction)
+    a: int | None = None  # position of the loop in each pattern
+    w: int | None = None
+    o: int | None = None
+    p: int | None = None
+    match axis.dimension:
+        case Dimension.OUTER:
+            a = w = o = p = axis.index
+        case Dimension.REDUCTION:
+            a = w = outer + axis.index
+        case Dimension.ROWS:
+            a, o = outer + reduction + axis.index, outer + axis.index
+        case Dimension.A_LANES:
+            a = len(kernel.a.loops)
+            if kernel.mode is Mode.WEIGHT_STATIONARY:
+                w = len(kernel.w.loops) - 1
+            else:
+                o = len(kernel.o.loops) - 1
+        case Dimension.W_LANES:
+            w, o, p = len(kernel.w.loops), len(kernel.o.loops), len(kernel.p.loops)
+
+    def lengths(dimension: Dimension, old: tuple[int, ...]) -> tuple[int, ...]:
+        if axis.dimension is not dimension:
+            return old
+        return (*old[: axis.index], length, *old[axis.index + 1 :])
+
+    return replace(
+        kernel,
+        outer=lengths(Dimension.OUTER, kernel.outer),
+        reduction=lengths(Dimension.REDUCTION, kernel.reduction),
+        rows=lengths(Dimension.ROWS, kernel.rows),
+        a=_restrict(kernel.a, a, start, length),
+        w=_restrict(kernel.w, w, start, length),
+        o=_restrict(kernel.o, o, start, length),
+        p=_restrict(kernel.p, p, start, length),
+    )
+
+
+def _restrict(pattern: AccessPattern, loop: int | None, start: int, length: int) -> AccessPattern:
+    """A pattern with one loop cut; the loop after the last one is the lanes."""
+    if loop is None:
+        return pattern
+    if loop == len(pattern.loops):
+        guards = tuple(replace(g, offset=g.offset + start * g.lane_stride) for g in pattern.guards)
+        stride = pattern.lane[1]
+        return AccessPattern(pattern.base + start * stride, pattern.loops, (length, stride), guards)
+    guards = tuple(replace(g, offset=g.offset + start * g.strides[loop]) for g in pattern.guards)
+    stride = pattern.strides[loop]
+    loops = (*pattern.loops[:loop], (length, stride), *pattern.loops[loop + 1 :])
+    return AccessPattern(pattern.base + start * stride, loops, pattern.lane, guards)
+
+
+def squeeze(kernel: Kernel) -> Kernel:
+    """The same kernel without its loops of length 1 and the guards that always hold."""
+
+    def kept(lengths: tuple[int, ...]) -> list[int]:
+        return [i for i, n in enumerate(lengths) if n > 1]
+
+    outer, reduction, rows = kept(kernel.outer), kept(kernel.reduction), kept(kernel.rows)
+    first, second = len(kernel.outer), len(kernel.outer) + len(kernel.reduction)
+    stationary = kernel.mode is Mode.WEIGHT_STATIONARY
+    inner = [first + i for i in reduction]
+    last_w = [len(kernel.w.loops) - 1] if stationary else []
+    o_rows = [first + i for i in rows] if stationary else [len(kernel.o.loops) - 1]
+    return replace(
+        kernel,
+        outer=tuple(kernel.outer[i] for i in outer),
+        reduction=tuple(kernel.reduction[i] for i in reduction),
+        rows=tuple(kernel.rows[i] for i in rows),
+        a=_keep(kernel.a, [*outer, *inner, *(second + i for i in rows)]),
+        w=_keep(kernel.w, [*outer, *inner, *last_w]),
+        o=_keep(kernel.o, [*outer, *o_rows]),
+        p=_keep(kernel.p, outer),
+    )
+
+
+def _keep(pattern: AccessPattern, loops: list[int]) -> AccessPattern:
+    guards = tuple(
+        Guard(g.offset, tuple(g.strides[i] for i in loops), g.lane_stride, g.bound)
+        for g in pattern.guards
+        if not _holds_always(g, pattern)
+    )
+    kept = tuple(pattern.loops[i] for i in loops)
+    return AccessPattern(pattern.base, kept, pattern.lane, guards)
+
+
+def _holds_always(guard: Guard, pattern: AccessPattern) -> bool:
+    spans = [(n - 1) * s for n, s in zip(pattern.lengths, guard.strides, strict=True)]
+    spans.append((pattern.lanes - 1) * guard.lane_stride)
+    low = guard.offset + sum(min(span, 0) for span in spans)
+    high = guard.offset + sum(max(span, 0) for span in spans)
+    return low >= 0 and high < guard.bound

@@ -1,0 +1,1 @@
+"""The staged equivalence check of a number format's software and hardware."""

@@ -1,0 +1,199 @@
+"""What a check found: one result per stage, as a table, as JSON and as JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from xml.etree import ElementTree
+
+JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+
+
+class Coverage(StrEnum):
+    """How much of a stage's input space was visited."""
+
+    EXHAUSTIVE = "exhaustive"  #: every input there is
+    SAMPLED = "sampled"  #: chosen and random inputs
+    PROVED = "proved"  #: every input, by a formal proof
+    SKIPPED = "skipped"  #: nothing: the reason is given
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference between software and hardware, minimised and located as far as it goes.
+
+    Attributes:
+        summary: one sentence.
+        details: label and text, in the order they are to be read.
+        files: files that were written (waveform, save file), by what they are.
+        command: the command line that reproduces it.
+    """
+
+    summary: str
+    details: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    command: str = ""
+
+    def lines(self) -> list[str]:
+        """The finding as text."""
+        rows = [*self.details, *self.files]
+        if self.command:
+            rows.append(("reproduce", self.command))
+        width = max((len(label) for label, _ in rows), default=0)
+        return [self.summary, *(f"  {label:<{width}}  {text}" for label, text in rows)]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The finding as a JSON object."""
+        return {
+            "summary": self.summary,
+            "details": dict(self.details),
+            "files": dict(self.files),
+            "command": self.command,
+        }
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One stage of a check.
+
+    Attributes:
+        name: stage name.
+        cases: comparisons made.
+        differ: how many of them differed.
+        coverage: how much of the input space that was.
+        what: what was covered, or why the stage was skipped.
+        seconds: wall-clock time.
+        finding: the first difference.
+    """
+
+    name: str
+    cases: int
+    differ: int
+    coverage: Coverage
+    what: str
+    seconds: float = 0.0
+    finding: Finding | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differed."""
+        return self.differ == 0
+
+
+@dataclass
+class Report:
+    """All stages of one check.
+
+    Attributes:
+        subject: what was checked: format, array, accumulator, level, seed, by name.
+        stages: results in the order the stages ran.
+    """
+
+    subject: dict[str, str]
+    stages: list[StageResult] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every stage passed."""
+        return all(stage.passed for stage in self.stages)
+
+    @property
+    def cases(self) -> int:
+        """Comparisons made in all stages."""
+        return sum(stage.cases for stage in self.stages)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: equal or not, and which stages were exhaustive."""
+        if not self.passed:
+            wrong = [stage.name for stage in self.stages if not stage.passed]
+            return f"DIFFERENT: {', '.join(wrong)}"
+        groups = [
+            f"{kind} in {', '.join(names)}"
+            for kind in (Coverage.PROVED, Coverage.EXHAUSTIVE, Coverage.SAMPLED, Coverage.SKIPPED)
+            if (names := [stage.name for stage in self.stages if stage.coverage is kind])
+        ]
+        return f"EQUAL: {'; '.join(groups)}"
+
+    def table(self, times: bool = True) -> str:
+        """The report as text.
+
+        Args:
+            times: show wall-clock times (off: the text is the same for the same input).
+        """
+        header = ["stage", "cases", "differ", "coverage", *(["seconds"] if times else []), "what"]
+        rows = [header]
+        for stage in self.stages:
+            row = [stage.name, f"{stage.cases:,}", f"{stage.differ:,}", str(stage.coverage)]
+            rows.append([*row, *([f"{stage.seconds:.2f}"] if times else []), stage.what])
+        seconds = sum(stage.seconds for stage in self.stages)
+        differ = sum(stage.differ for stage in self.stages)
+        total = ["total", f"{self.cases:,}", f"{differ:,}", ""]
+        rows.append([*total, *([f"{seconds:.2f}"] if times else []), ""])
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        numbers = {1, 2, 4} if times else {1, 2}
+        lines = [", ".join(f"{key} {value}" for key, value in self.subject.items())]
+        for row in rows:
+            cells = [
+                cell.rjust(width) if i in numbers else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        lines.append(self.verdict)
+        for stage in self.stages:
+            if stage.finding is not None:
+                lines += ["", *stage.finding.lines()]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """The report as a JSON document."""
+        stages: list[JsonValue] = [
+            {
+                "name": stage.name,
+                "cases": stage.cases,
+                "differ": stage.differ,
+                "coverage": str(stage.coverage),
+                "what": stage.what,
+                "seconds": round(stage.seconds, 3),
+                "finding": None if stage.finding is None else stage.finding.to_json(),
+            }
+            for stage in self.stages
+        ]
+        document: dict[str, JsonValue] = {
+            "subject": self.subject,
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "cases": self.cases,
+            "stages": stages,
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+    def to_junit(self) -> str:
+        """The report as JUnit XML: one test case per stage, for CI systems."""
+        name = " ".join(["systolab check", *self.subject.values()])
+        suite = ElementTree.Element(
+            "testsuite",
+            name=name,
+            tests=str(len(self.stages)),
+            failures=str(sum(not stage.passed for stage in self.stages)),
+            errors="0",
+            skipped=str(sum(stage.coverage is Coverage.SKIPPED for stage in self.stages)),
+            time=f"{sum(stage.seconds for stage in self.stages):.3f}",
+        )
+        for stage in self.stages:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=name, name=stage.name, time=f"{stage.seconds:.3f}"
+            )
+            if not stage.passed:
+                summary = f"{stage.differ} of {stage.cases} cases differ"
+                failure = ElementTree.SubElement(case, "failure", message=summary)
+                if stage.finding is not None:
+                    failure.text = "\n".join(stage.finding.lines())
+            elif stage.coverage is Coverage.SKIPPED:
+                ElementTree.SubElement(case, "skipped", message=stage.what)
+            output = ElementTree.SubElement(case, "system-out")
+            output.text = f"{stage.cases} cases, {stage.coverage}: {stage.what}"
+        ElementTree.indent(suite)
+        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
