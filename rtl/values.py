@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.dot import dot
+from formats.dot import DotResult, dot
 from formats.errors import SystolabError
 from formats.format import Format
 from formats.postprocess import postprocess
@@ -100,14 +100,12 @@ def run(
         p_index = _Grid(kernel.p, batch, (), nest.p_cols).addresses(slice(None), slice(None))[0]
         for cols in _chunks(len(w_grid.col), len(w_grid.row)):
             w = _gather("W", w_source, w_grid, slice(None), cols)
-            for rows in _chunks(len(a_grid.row), max(len(a_grid.col), w.shape[1])):
+            for rows in _chunks(len(a_grid.row), max(len(a_grid.col), w.codes.shape[1])):
                 active = o_grid.active(rows, cols)
                 needed = np.any(active, axis=0)
                 index = _checked("P", p_index[cols], needed, len(scale), 0)
                 a = _gather("A", a_source, a_grid, rows, slice(None))
-                sums = dot(
-                    a, w, array.act, array.weight, array.accumulator, kernel.group, engine=engine
-                )
+                sums = _dot(a, w, array, kernel.group, engine)
                 engine_used, lsb = sums.engine, sums.lsb
                 y = postprocess(
                     sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
@@ -213,16 +211,74 @@ class _Grid:
         return not self._guards
 
 
-def _gather(name: str, source: Codes, grid: _Grid, rows: slice, cols: slice) -> Codes:
+@dataclass(frozen=True)
+class _Operand:
+    """Matrix of codes, zero where inactive; ``active`` is None if every element is active."""
+
+    codes: Codes
+    active: NDArray[np.bool_] | None
+
+
+def _gather(name: str, source: Codes, grid: _Grid, rows: slice, cols: slice) -> _Operand:
     """Codes of a grid; the last code of ``source`` stands for inactive lanes."""
     address = grid.addresses(rows, cols)
     size = len(source) - 1
     if grid.always_active:
         _check_addresses(name, address, size)
-    else:
-        address = _checked(name, address, grid.active(rows, cols), size, size)
-    gathered: Codes = source[address]
-    return gathered
+        return _Operand(source[address], None)
+    active = grid.active(rows, cols)
+    return _Operand(source[_checked(name, address, active, size, size)], active)
+
+
+def _dot(a: _Operand, w: _Operand, array: Array, group: int, engine: str) -> DotResult:
+    """The matrix product, to which an inactive lane adds nothing even against NaN or infinity."""
+
+    def product(a_codes: Codes, w_codes: Codes) -> DotResult:
+        return dot(
+            a_codes, w_codes, array.act, array.weight, array.accumulator, group, engine=engine
+        )
+
+    a_patterns = _conflicts(a, w.codes.T, array.weight)
+    w_patterns = _conflicts(_transposed(w), a.codes, array.act)
+    result = product(a.codes, w.codes)
+    for a_idle, rows in a_patterns:
+        for w_idle, cols in w_patterns:
+            if not a_idle.any() and not w_idle.any():
+                continue
+            a_codes, w_codes = a.codes[rows], w.codes[:, cols]
+            a_codes[:, w_idle] = array.act.zero_code
+            w_codes[a_idle] = array.weight.zero_code
+            result.acc[np.ix_(rows, cols)] = product(a_codes, w_codes).acc
+    return result
+
+
+def _transposed(operand: _Operand) -> _Operand:
+    return _Operand(operand.codes.T, None if operand.active is None else operand.active.T)
+
+
+def _conflicts(
+    operand: _Operand, other: Codes, other_format: Format
+) -> list[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
+    """Rows of an operand grouped by where they are inactive while the other one is not finite.
+
+    Args:
+        operand: matrix ``[rows, reduction]``.
+        other: codes of the other operand, ``[columns, reduction]``.
+        other_format: their format.
+
+    Returns:
+        For each group the inactive places that matter, ``[reduction]``, and its rows.
+    """
+    rows, length = operand.codes.shape
+    nowhere = [(np.zeros(length, dtype=np.bool_), np.arange(rows))]
+    special = ~np.isfinite(other_format.values)
+    if operand.active is None or not special.any():
+        return nowhere
+    idle = ~operand.active & np.any(special[other], axis=0)
+    if not idle.any():
+        return nowhere
+    patterns, group = np.unique(idle, axis=0, return_inverse=True)
+    return [(pattern, np.nonzero(group == i)[0]) for i, pattern in enumerate(patterns)]
 
 
 def _checked(
