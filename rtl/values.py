@@ -23,6 +23,8 @@ from formats.postprocess import postprocess
 from rtl.kernel import AccessPattern, Array, Kernel, Mode, affine
 
 Codes = NDArray[np.uint8] | NDArray[np.uint16]
+Ints = NDArray[np.int64]
+Positions = Sequence[int]
 
 _CHUNK = 1 << 22  # elements of the largest temporary operand or result matrix
 
@@ -92,25 +94,30 @@ def run(
     engine_used, lsb = "", 0
     low, high = np.float32(lo), np.float32(hi)
     nest = _Nest(kernel)
+    o_grid, acc_grid = (
+        _Grid(pattern, nest.o_rows, nest.o_cols) for pattern in (kernel.o, acc_pattern)
+    )
+    a_grid = _Grid(kernel.a, nest.a_rows, nest.a_cols)
+    w_grid = _Grid(kernel.w, nest.w_rows, nest.w_cols)
+    p_grid = _Grid(kernel.p, (), nest.p_cols)
+    (m, k), n = a_grid.shape, w_grid.shape[1]
     for batch in nest.batches():
-        o_grid = _Grid(kernel.o, batch, nest.o_rows, nest.o_cols)
-        acc_grid = _Grid(acc_pattern, batch, nest.o_rows, nest.o_cols)
-        a_grid = _Grid(kernel.a, batch, nest.a_rows, nest.a_cols)
-        w_grid = _Grid(kernel.w, batch, nest.w_rows, nest.w_cols)
-        p_index = _Grid(kernel.p, batch, (), nest.p_cols).addresses(slice(None), slice(None))[0]
-        for cols in _chunks(len(w_grid.col), len(w_grid.row)):
-            w = _gather("W", w_source, w_grid, slice(None), cols)
-            for rows in _chunks(len(a_grid.row), max(len(a_grid.col), w.codes.shape[1])):
-                active = o_grid.active(rows, cols)
+        o_at, acc_at = o_grid.at(batch), acc_grid.at(batch)
+        a_at, w_at, p_at = a_grid.at(batch), w_grid.at(batch), p_grid.at(batch)
+        for cols in _chunks(n, k):
+            w = _gather("W", w_source, w_at, slice(None), cols)
+            p_index = p_at.addresses(slice(None), cols)[0]
+            for rows in _chunks(m, max(k, w.codes.shape[1])):
+                active = o_at.active(rows, cols)
                 needed = np.any(active, axis=0)
-                index = _checked("P", p_index[cols], needed, len(scale), 0)
-                a = _gather("A", a_source, a_grid, rows, slice(None))
+                index = _checked("P", p_index, needed, len(scale), 0)
+                a = _gather("A", a_source, a_at, rows, slice(None))
                 sums = _dot(a, w, array, kernel.group, engine)
                 engine_used, lsb = sums.engine, sums.lsb
                 y = postprocess(
                     sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
                 )
-                address = o_grid.addresses(rows, cols)[active]
+                address = o_at.addresses(rows, cols)[active]
                 _check_addresses("O", address, len(o_mem))
                 result[address] = array.out.encode(y)[active]
                 written[address] = True
@@ -118,7 +125,7 @@ def run(
                 if keep_acc:
                     if acc is None:
                         acc = np.empty(acc_pattern.vectors * acc_pattern.lanes, sums.acc.dtype)
-                    acc[acc_grid.addresses(rows, cols)] = sums.acc
+                    acc[acc_at.addresses(rows, cols)] = sums.acc
     if np.count_nonzero(written) != writes:
         raise SystolabError("Output addresses of a kernel must be distinct, not written twice")
     if acc is not None:
@@ -168,41 +175,71 @@ class _Nest:
             yield dict(zip(self._iterated, index, strict=True))
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """An affine function over a matrix: a row term plus a column term."""
+
+    row: Ints
+    col: Ints
+    low: int
+    high: int
+
+    @classmethod
+    def of(
+        cls, lengths: Sequence[int], strides: Sequence[int], rows: Positions, cols: Positions
+    ) -> _Terms:
+        row = affine(0, [lengths[i] for i in rows], [strides[i] for i in rows])
+        col = affine(0, [lengths[i] for i in cols], [strides[i] for i in cols])
+        return cls(row, col, int(row.min() + col.min()), int(row.max() + col.max()))
+
+    def values(self, offset: int, rows: slice, cols: slice) -> Ints:
+        return (self.row[rows, None] + offset) + self.col[cols]
+
+
 class _Grid:
-    """Addresses and activity of a pattern over a matrix, as sums of a row and a column term."""
+    """A pattern over a matrix; positions say which of its loops make the rows and the columns."""
 
-    def __init__(
-        self,
-        pattern: AccessPattern,
-        fixed: dict[int, int],
-        rows: Sequence[int],
-        cols: Sequence[int],
-    ) -> None:
+    def __init__(self, pattern: AccessPattern, rows: Positions, cols: Positions) -> None:
+        self._pattern = pattern
         lengths = (*pattern.lengths, pattern.lanes)
+        self._address = _Terms.of(lengths, (*pattern.strides, pattern.lane[1]), rows, cols)
+        self._guards = [
+            (guard, _Terms.of(lengths, (*guard.strides, guard.lane_stride), rows, cols))
+            for guard in pattern.guards
+        ]
+        self.shape = len(self._address.row), len(self._address.col)
 
-        def terms(
-            offset: int, strides: Sequence[int]
-        ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-            start = offset + sum(strides[i] * index for i, index in fixed.items())
-            row = affine(start, [lengths[i] for i in rows], [strides[i] for i in rows])
-            col = affine(0, [lengths[i] for i in cols], [strides[i] for i in cols])
-            return row, col
+    def at(self, batch: dict[int, int]) -> _Placed:
+        """The matrix at given indices of the loops that are neither rows nor columns."""
 
-        self.row, self.col = terms(pattern.base, (*pattern.strides, pattern.lane[1]))
-        self._guards = []
-        for guard in pattern.guards:
-            row, col = terms(guard.offset, (*guard.strides, guard.lane_stride))
-            low, high = int(row.min() + col.min()), int(row.max() + col.max())
-            if low < 0 or high >= guard.bound:
-                self._guards.append((row, col, guard.bound))
+        def offset(start: int, strides: Sequence[int]) -> int:
+            return start + sum(strides[i] * index for i, index in batch.items())
 
-    def addresses(self, rows: slice, cols: slice) -> NDArray[np.int64]:
-        return self.row[rows, None] + self.col[cols]
+        guards = []
+        for guard, terms in self._guards:
+            start = offset(guard.offset, guard.strides)
+            if start + terms.low < 0 or start + terms.high >= guard.bound:
+                guards.append((start, terms, guard.bound))
+        base = offset(self._pattern.base, self._pattern.strides)
+        return _Placed(self._address, base, tuple(guards))
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Addresses and activity over a matrix; guards that always hold are left out."""
+
+    _address: _Terms
+    _base: int
+    _guards: tuple[tuple[int, _Terms, int], ...]
+
+    def addresses(self, rows: slice, cols: slice) -> Ints:
+        return self._address.values(self._base, rows, cols)
 
     def active(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
-        result = np.ones((len(self.row[rows]), len(self.col[cols])), dtype=np.bool_)
-        for row, col, bound in self._guards:
-            value = row[rows, None] + col[cols]
+        shape = len(self._address.row[rows]), len(self._address.col[cols])
+        result = np.ones(shape, dtype=np.bool_)
+        for offset, terms, bound in self._guards:
+            value = terms.values(offset, rows, cols)
             result &= (value >= 0) & (value < bound)
         return result
 
@@ -219,7 +256,7 @@ class _Operand:
     active: NDArray[np.bool_] | None
 
 
-def _gather(name: str, source: Codes, grid: _Grid, rows: slice, cols: slice) -> _Operand:
+def _gather(name: str, source: Codes, grid: _Placed, rows: slice, cols: slice) -> _Operand:
     """Codes of a grid; the last code of ``source`` stands for inactive lanes."""
     address = grid.addresses(rows, cols)
     size = len(source) - 1
@@ -281,16 +318,14 @@ def _conflicts(
     return [(pattern, np.nonzero(group == i)[0]) for i, pattern in enumerate(patterns)]
 
 
-def _checked(
-    name: str, address: NDArray[np.int64], active: NDArray[np.bool_], size: int, inactive: int
-) -> NDArray[np.int64]:
+def _checked(name: str, address: Ints, active: NDArray[np.bool_], size: int, inactive: int) -> Ints:
     """Addresses with ``inactive`` in place of the inactive ones, the others checked."""
     # The substitute of a checked address must itself pass the check.
     _check_addresses(name, address[active], size)
     return np.where(active, address, inactive)
 
 
-def _check_addresses(name: str, address: NDArray[np.int64], size: int) -> None:
+def _check_addresses(name: str, address: Ints, size: int) -> None:
     if address.size == 0:
         return
     low, high = int(address.min()), int(address.max())

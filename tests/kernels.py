@@ -58,20 +58,24 @@ def writes(draw: st.DrawFn, lengths: tuple[int, ...], lanes: int, slack: int = 8
 
 
 @st.composite
-def random_kernels(draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64) -> Kernel:
-    """Any kernel that fits an array, with no meaning beyond its access patterns."""
+def random_kernels(
+    draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64, vectors: int = 1500
+) -> Kernel:
+    """Any kernel that fits an array, with no meaning beyond its access patterns.
+
+    ``vectors`` bounds those of stream A.
+    """
     mode = draw(st.sampled_from(list(Mode)))
-    outer = tuple(draw(st.lists(LENGTHS, max_size=3)))
-    reduction = tuple(draw(st.lists(LENGTHS, max_size=3)))
+    outer = _within(vectors, draw(st.lists(LENGTHS, max_size=3)))
+    reduction = _within(vectors // math.prod(outer), draw(st.lists(LENGTHS, max_size=3)))
     a_lanes, w_lanes = draw(st.integers(1, rows)), draw(st.integers(1, cols))
     if mode is Mode.WEIGHT_STATIONARY:
-        inner = draw(st.lists(LENGTHS, max_size=3))
-        while math.prod(inner) > acc_rows:
-            inner.pop()
-        a_loops, w_loops = outer + reduction + tuple(inner), (*outer, *reduction, a_lanes)
-        o_loops = outer + tuple(inner)
+        most = min(acc_rows, vectors // math.prod(outer + reduction))
+        inner = _within(most, draw(st.lists(LENGTHS, max_size=3)))
+        a_loops, w_loops = outer + reduction + inner, (*outer, *reduction, a_lanes)
+        o_loops = outer + inner
     else:
-        inner = []
+        inner = ()
         a_loops = w_loops = outer + reduction
         o_loops = (*outer, a_lanes)
     p_loops = tuple((length, draw(st.sampled_from([0, 1, 7, w_lanes]))) for length in outer)
@@ -79,12 +83,19 @@ def random_kernels(draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64) ->
         mode,
         outer,
         reduction,
-        tuple(inner),
+        inner,
         draw(reads(a_loops, a_lanes)),
         draw(reads(w_loops, w_lanes)),
         draw(writes(o_loops, w_lanes)),
         AccessPattern(0, p_loops, (w_lanes, draw(st.sampled_from([0, 1, 1, 2])))),
     )
+
+
+def _within(most: int, lengths: list[int]) -> tuple[int, ...]:
+    """The first loops of a nest that has at most so many iterations."""
+    while math.prod(lengths) > most:
+        lengths = lengths[:-1]
+    return tuple(lengths)
 
 
 @dataclass(frozen=True)
