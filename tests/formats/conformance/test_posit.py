@@ -67,8 +67,9 @@ def bit_string_code(x: Fraction, bits: int, es: int) -> int:
 def test_bit_string(bits: int, es: int) -> None:
     """Widths that SoftPosit does not have, and boundaries of all of them."""
     fmt = get(f"posit:{bits},{es}")
-    x = hostile(fmt, 6_000)
+    x = hostile(fmt, 12_000)
     x = x[np.isfinite(x) & (np.abs(x) > 1e-20) & (np.abs(x) < 1e20)]
+    x = x[:: len(x) // 6_000]
     expected = np.array([bit_string_code(Fraction(float(value)), bits, es) for value in x])
     wrong = fmt.encode(x) != expected
     assert not wrong.any(), (x[wrong][:5], expected[wrong][:5])
@@ -81,9 +82,7 @@ def test_never_zero_never_overflowing_infinity_is_nar() -> None:
 
 
 def test_values_by_hand() -> None:
-    """From the standard's examples: regime, exponent, fraction."""
-    assert (
-        posit_value(0b0_1101_000 >> 0, 8, 2) == 2.0**6
-    )  # regime 110 = +1, exponent 10, fraction 0
-    assert posit_value(0b0_10_01_100, 8, 2) == 2.0 * 1.5
-    assert posit_value(0b1_10_00_000, 8, 2) == -1.0 * posit_value(0b0_10_00_000, 8, 2)
+    """Sign, regime, exponent and fraction fields, from left to right."""
+    assert posit_value(0b01101000, 8, 2) == 2.0**6  # 0 110 10 00: regime 1, exponent 2
+    assert posit_value(0b01001100, 8, 2) == 3.0  # 0 10 01 100: regime 0, exponent 1, 1.5
+    assert posit_value(0b11000000, 8, 2) == -1.0
