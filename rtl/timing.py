@@ -19,15 +19,12 @@ from rtl.lines import stream_costs
 
 Ints = NDArray[np.int64]
 
-# Pipeline constants of the hardware, in cycles.
-START = 1  # start pulse to the first request
-LAT_WS = 2  # last A vector of an iteration to its last column sum in the accumulator, corner PE
-LAT_OS = 2  # last drain-row command to its sum in the accumulator, corner PE
-LAT_DRAIN = 4  # accumulator row to write port
-FLUSH = 1  # last write of an outer iteration
-DONE = 0  # end of the last write-back to done
-
-_NEVER = -(1 << 60)
+# Pipeline constants of the hardware, in cycles. The cycle of the start pulse is cycle 0.
+START = 1  # first cycle in which a stream may act
+LAT_SUM = 2  # vector issue to column sum, beyond one cycle for each row and each column
+LAT_DRAIN = 5  # read of an accumulator row, then convert, scale, bias, clamp and encode
+LAT_PARAMETER = 1  # request of a parameter to its arrival
+FLUSH = 1  # the last line of an outer iteration leaves
 
 
 @dataclass(frozen=True)
@@ -94,29 +91,29 @@ def timing(kernel: Kernel, array: Array) -> Timing:
 class _Drain:
     """Availability of the drain, of the parameter buffers and of the two accumulator banks."""
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, lanes: int, latency: int) -> None:
         self._lanes = lanes
+        self._latency = latency
         self._freed = [START, START]  # end of the last two drains: bank and parameter buffers free
         self._loaded = START
         self.bank_free = START
         self.tail = (0, 0)  # write-back and idle cycles of the last drain
 
-    def run(self, issued: int, latency: int, rows: int, lines: int) -> int:
+    def run(self, issued: int, rows: int, lines: int) -> int:
         """Drain one outer iteration.
 
         Args:
-            issued: cycle in which the array accepted the last command of the iteration.
-            latency: cycles from there to the last sum in the accumulator.
+            issued: cycle after the array accepted the last command of the iteration.
             rows: accumulator rows to drain.
             lines: cycles that the O stream takes for them.
 
         Returns:
-            The cycle in which the last line has been written.
+            The cycle after the last line left.
         """
         self._loaded = max(self._loaded, self._freed[0]) + self._lanes
-        summed = issued + latency
+        summed = issued + self._latency
         unit = max(summed, self._freed[1])
-        start = max(unit, self._loaded)
+        start = max(unit, self._loaded + LAT_PARAMETER)
         end = start + LAT_DRAIN + lines + FLUSH
         waited, extra = unit - summed, lines - rows + FLUSH
         self.tail = (waited + extra, start - unit)
@@ -143,8 +140,7 @@ def _weight_stationary(kernel: Kernel, array: Array) -> Timing:
     iterations = _each(np.arange(len(steps)).reshape(kinds), kernel.outer)
     o_lines = _each(o.vectors.sum(axis=1)[o.kind], kernel.outer)
 
-    latency = latency_ws(array)
-    drain = _Drain(kernel.w.lanes)
+    drain = _Drain(kernel.w.lanes, latency(array))
     free, issued, end, write_back = START, START, START, 0
     for iteration, lines in zip(iterations, o_lines, strict=True):
         bank = max(issued, drain.bank_free)
@@ -154,7 +150,7 @@ def _weight_stationary(kernel: Kernel, array: Array) -> Timing:
             max(free + free_free, bank + free_issued),
             max(free + issued_free, bank + issued_issued),
         )
-        end = drain.run(issued, latency, kernel.bank_rows, lines)
+        end = drain.run(issued, kernel.bank_rows, lines)
 
     copies = math.prod(kernel.outer) // len(steps)
     a_cycles = int(a_tile.sum()) * copies
@@ -188,8 +184,7 @@ def _output_stationary(kernel: Kernel, array: Array) -> Timing:
     iterations = _each(index.reshape(pair.shape), kernel.outer)
     o_lines = _each(o.vectors.sum(axis=1)[o.kind], kernel.outer)
 
-    latency = latency_os(array)
-    drain = _Drain(kernel.w.lanes)
+    drain = _Drain(kernel.w.lanes, latency(array))
     issued, drained, end, write_back = START, START, START, 0
     for iteration, lines in zip(iterations, o_lines, strict=True):
         last = issued + step_sums[iteration] - lasts[iteration]
@@ -197,7 +192,7 @@ def _output_stationary(kernel: Kernel, array: Array) -> Timing:
         write_back += start - last
         issued = start + lasts[iteration]
         drained = issued + kernel.a.lanes
-        end = drain.run(drained, latency, kernel.bank_rows, lines)
+        end = drain.run(drained, kernel.bank_rows, lines)
 
     counts = np.bincount(np.asarray(iterations))
     vectors = kernel.a.vectors
@@ -214,14 +209,13 @@ def _output_stationary(kernel: Kernel, array: Array) -> Timing:
     )
 
 
-def latency_ws(array: Array) -> int:
-    """Cycles from the end of an iteration's last A vector to its last column sum."""
-    return LAT_WS + array.rows + array.cols
+def latency(array: Array) -> int:
+    """Cycles from the end of an outer iteration's last command to the start of its drain.
 
-
-def latency_os(array: Array) -> int:
-    """Cycles from the last drain-row command to its sum in the accumulator."""
-    return LAT_OS + array.rows + array.cols
+    The command is an A vector (weight-stationary) or a drain-row command (output-stationary); the
+    wavefront then crosses the array's rows and columns.
+    """
+    return array.rows + array.cols + LAT_SUM
 
 
 def _spread(costs: Ints, reduction: tuple[int, ...]) -> Ints:
@@ -277,6 +271,6 @@ def _report(
         weight_load=weight_load,
         drain=end - issued - tail_write_back - tail_idle,
         write_back=write_back + tail_write_back,
-        idle=START + DONE + tail_idle,
+        idle=START + tail_idle,
     )
-    return Timing(end + DONE, breakdown)
+    return Timing(end, breakdown)

@@ -61,15 +61,15 @@ def cycles(kernel: Kernel, array: Array) -> int:
                     start = max(start, two_before)
                 shadow_free = max(weights_ready, start + a[tile][0])
                 a_free = start + sum(a[tile])
-            summed = a_free + timing.latency_ws(array)
+            summed = a_free + timing.latency(array)
         else:
             step_costs = [max(pair) for pair in zip(a[iteration], w[iteration], strict=True)]
             for cost in step_costs[:-1]:
                 a_free += cost
             a_free = max(a_free, drain_busy, two_before) + step_costs[-1]
             drain_busy = a_free + kernel.a.lanes
-            summed = drain_busy + timing.latency_os(array)
+            summed = drain_busy + timing.latency(array)
         parameters_loaded = max(parameters_loaded, two_before) + kernel.w.lanes
-        drain = max(summed, one_before, parameters_loaded)
+        drain = max(summed, one_before, parameters_loaded + timing.LAT_PARAMETER)
         drain_ends.append(drain + timing.LAT_DRAIN + sum(o_costs) + timing.FLUSH)
-    return drain_ends[-1] + timing.DONE
+    return drain_ends[-1]
