@@ -9,10 +9,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.tensor import Codes
 from rtl import timing, values
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
 
-Codes = NDArray[np.uint8] | NDArray[np.uint16]
 F32 = NDArray[np.float32]
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.case import Axis, Case, Codes, Device, Difference, axes, compare, restrict, squeeze
+from cosim.case import Axis, Case, Device, Difference, axes, compare, restrict, squeeze
 from formats.errors import SystolabError
+from formats.tensor import Codes
 from rtl.kernel import AccessPattern, Array
 
 DEFAULT_RUNS = 1500

@@ -20,9 +20,9 @@ from formats.dot import DotResult, dot
 from formats.errors import SystolabError
 from formats.format import Format
 from formats.postprocess import postprocess
+from formats.tensor import Codes
 from rtl.kernel import AccessPattern, Array, Kernel, Mode, affine
 
-Codes = NDArray[np.uint8] | NDArray[np.uint16]
 Ints = NDArray[np.int64]
 Positions = Sequence[int]
 

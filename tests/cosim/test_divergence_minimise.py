@@ -12,7 +12,6 @@ from cosim.case import (
     F32,
     Axis,
     Case,
-    Codes,
     Device,
     Dimension,
     Outcome,
@@ -23,6 +22,7 @@ from cosim.case import (
 )
 from cosim.minimise import minimise
 from formats.accumulator import Exact
+from formats.tensor import Codes
 from rtl import values
 from rtl.gemm import gemm_kernel
 from rtl.kernel import AccessPattern, Array, Mode

@@ -1,0 +1,350 @@
+"""Runs a compiled program on two devices at once, the software model and the RTL, and compares.
+
+Each device keeps its own tensors: what it computed is what it reads later, host steps included, so
+that the RTL's results are the RTL's own. What both share is made once: packed constants, scales.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.calibrate import Scales, Use
+from cosim.case import Case, Device, Difference, Outcome, compare
+from formats.format import Format
+from formats.tensor import Codes, QuantizedTensor
+from glenside import host
+from glenside.layout import Layout
+from glenside.network import Network, Tensor
+from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Step
+from rtl import timing, values
+from rtl.kernel import Array
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Post-processing of a kernel: scale and bias by index of stream P, and the clamp."""
+
+    scale: F32
+    bias: F32
+    lo: float
+    hi: float
+
+
+class Emulator:
+    """The software model as a device that remembers which engines ran."""
+
+    def __init__(self, array: Array, engine: str = "auto") -> None:
+        self._array = array
+        self._engine = engine
+        self._cycles = functools.cache(lambda kernel: timing.cycles(kernel, array))
+        self.engines: set[str] = set()
+
+    def __call__(self, case: Case) -> Outcome:
+        """Compute the output memory and the predicted cycles."""
+        result = values.run(
+            case.kernel,
+            self._array,
+            case.a,
+            case.w,
+            case.scale,
+            case.bias,
+            case.lo,
+            case.hi,
+            case.o,
+            self._engine,
+        )
+        self.engines.add(result.engine)
+        return Outcome(result.o_mem, self._cycles(case.kernel))
+
+
+class Stopwatch:
+    """A device that counts the seconds spent in another."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self.seconds = 0.0
+
+    def __call__(self, case: Case) -> Outcome:
+        """Run the case on the device."""
+        start = time.perf_counter()
+        outcome = self._device(case)
+        self.seconds += time.perf_counter() - start
+        return outcome
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in the array's memory."""
+
+    memory: Codes
+    layout: Layout
+    shape: tuple[int, ...]
+    format: Format
+    scale: np.float32
+
+    def codes(self) -> Codes:
+        """Codes of the tensor, in its logical shape."""
+        return self.layout.unpack(self.memory, self.shape)
+
+    def real(self) -> F32:
+        """Values of the tensor in binary32, in its logical shape."""
+        return QuantizedTensor(self.codes(), np.asarray(self.scale), self.format).dequantize()
+
+
+class Plan:
+    """A program and what does not depend on its input: scales, parameters, packed constants."""
+
+    def __init__(self, program: Program, calibration: Iterable[Mapping[str, Tensor]]) -> None:
+        """Fit the scales to `calibration` and quantise the constants."""
+        network, array = program.network, program.array
+        self.program = program
+        self.network = network
+        self.array = array
+        self.layers = {layer.name: layer for layer in network.layers}
+        self.scales = Scales(network, calibration, self._uses())
+        self.parameters = {step.name: self._parameters(step) for step in program.kernels}
+        self.constants = {
+            (operand, fmt.name): self.store(operand, fmt, network.constants[operand.tensor])
+            for step in program.kernels
+            for operand, fmt in ((step.a, array.act), (step.w, array.weight))
+            if operand.tensor in network.constants
+        }
+
+    def _uses(self) -> set[Use]:
+        array = self.array
+        return {
+            use
+            for step in self.program.kernels
+            for use in (
+                (step.a.tensor, array.act),
+                (step.w.tensor, array.weight),
+                (step.o.tensor, array.out),
+            )
+        }
+
+    def _parameters(self, step: KernelStep) -> Parameters:
+        """In units of the output's scale: y / s_o = x * (s_a * s_w / s_o) + b / s_o."""
+        array = self.array
+        out = np.float64(self.scales(step.o.tensor, array.out))
+        product = np.float64(self.scales(step.a.tensor, array.act)) * np.float64(
+            self.scales(step.w.tensor, array.weight)
+        )
+        channels = int(step.kernel.p.addresses().max()) + 1
+        bias = np.zeros(channels)
+        if step.bias is not None:
+            bias = np.asarray(self.network.constants[step.bias], np.float64).reshape(-1)
+        with np.errstate(over="ignore", under="ignore"):
+            return Parameters(
+                np.full(channels, product / out, np.float32),
+                (bias / out).astype(np.float32),
+                float(np.float32(step.lo / out)),
+                float(np.float32(step.hi / out)),
+            )
+
+    def store(self, operand: Operand, fmt: Format, tensor: Tensor) -> Stored:
+        """Quantise a tensor and lay it out as an operand wants it."""
+        scale = self.scales(operand.tensor, fmt)
+        codes = fmt.quantize(tensor, scale=scale).codes
+        memory = operand.layout.pack(codes, fmt.zero_code)
+        return Stored(memory, operand.layout, tensor.shape, fmt, scale)
+
+    def output(self, step: Step) -> str:
+        """Return the tensor that a step computes (of a host step, the last)."""
+        if isinstance(step, KernelStep):
+            return step.o.tensor
+        if isinstance(step, CopyStep):
+            return step.tensor
+        return self.layers[step.layers[-1]].outputs[0]
+
+
+class Chain:
+    """The tensors that one device has computed of one call of the network."""
+
+    def __init__(self, plan: Plan, device: Device, call: Mapping[str, Tensor]) -> None:
+        self._plan = plan
+        self._device = device
+        self._values: dict[str, Tensor | Stored] = {**plan.network.constants, **call}
+
+    def real(self, tensor: str) -> Tensor:
+        """Return a tensor's values, in binary32 where it is held in codes."""
+        value = self._values[tensor]
+        return value.real() if isinstance(value, Stored) else value
+
+    def other(self, step: HostStep | CopyStep) -> None:
+        """Execute a step that is no kernel."""
+        if isinstance(step, CopyStep):
+            self._copy(step)
+            return
+        for name in step.layers:
+            layer = self._plan.layers[name]
+            inputs = [self.real(tensor) if tensor else None for tensor in layer.inputs]
+            results = host.evaluate(layer, inputs)
+            self._values.update(zip(layer.outputs, results, strict=True))
+
+    def _copy(self, step: CopyStep) -> None:
+        value = self._values[step.tensor]
+        if isinstance(value, Stored):
+            memory = step.target.pack(value.codes(), value.format.zero_code)
+            self._values[step.tensor] = replace(value, memory=memory, layout=step.target)
+
+    def kernel(self, step: KernelStep) -> tuple[Case, Outcome]:
+        """Execute a kernel on the device; return what it was given and what came out."""
+        plan, array, o = self._plan, self._plan.array, step.o
+        parameters = plan.parameters[step.name]
+        case = Case(
+            step.kernel,
+            self._operand(step.a, array.act),
+            self._operand(step.w, array.weight),
+            parameters.scale,
+            parameters.bias,
+            parameters.lo,
+            parameters.hi,
+            np.full(o.size, array.out.encode(0.0)),
+        )
+        outcome = self._device(case)
+        scale = plan.scales(o.tensor, array.out)
+        self._values[o.tensor] = Stored(outcome.o, o.layout, o.shape, array.out, scale)
+        return case, outcome
+
+    def _operand(self, operand: Operand, fmt: Format) -> Codes:
+        constant = self._plan.constants.get((operand, fmt.name))
+        if constant is not None:
+            return constant.memory
+        value = self._values[operand.tensor]
+        if isinstance(value, Stored) and value.format.name == fmt.name:
+            if value.layout == operand.layout:
+                return value.memory
+            return operand.layout.pack(value.codes(), fmt.zero_code)
+        return self._plan.store(operand, fmt, self.real(operand.tensor)).memory
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first difference: in a code of a kernel's output, or in a kernel's cycles.
+
+    Attributes:
+        kernel: name of the step.
+        call: index of the network's input.
+        what: "code" or "cycles".
+        expected, found: what the software model and the RTL gave.
+        element: index in the output tensor; None for cycles and for padding of the layout.
+        address: of the code in the output memory; None for cycles.
+    """
+
+    kernel: str
+    call: int
+    what: str
+    expected: int
+    found: int
+    element: tuple[int, ...] | None
+    address: int | None
+
+
+@dataclass
+class Tally:
+    """What was counted of one step over all calls; predicted and RTL cycles of each."""
+
+    predicted: list[int] = field(default_factory=list)
+    cycles: list[int] = field(default_factory=list)
+    mismatched: int = 0
+    signal: float = 0.0
+    noise: float = 0.0
+
+    def add_error(self, reference: Tensor, value: Tensor) -> None:
+        """Add the power of the reference and of the difference from it."""
+        exact = np.asarray(reference, np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.signal += float(np.square(exact).sum())
+            self.noise += float(np.square(np.asarray(value, np.float64) - exact).sum())
+
+
+@dataclass
+class Observed:
+    """Everything observed over all calls: per step, per prediction, and the first mismatch."""
+
+    tallies: dict[str, Tally]
+    fp32: list[int] = field(default_factory=list)
+    emulated: list[int] = field(default_factory=list)
+    rtl: list[int] = field(default_factory=list)
+    first: Mismatch | None = None
+
+
+def run(
+    plan: Plan,
+    emulator: Device,
+    rtl: Device,
+    calls: Iterable[Mapping[str, Tensor]],
+    advance: Callable[[], None] = lambda: None,
+) -> Observed:
+    """Run every call on both devices and in binary32, comparing after each kernel.
+
+    Args:
+        plan: the program, calibrated.
+        emulator: its outputs and cycles are the expected ones.
+        rtl: its outputs and cycles are the found ones.
+        calls: inputs of the network.
+        advance: called after each call, for a progress bar.
+    """
+    observed = Observed({step.name: Tally() for step in plan.program.steps})
+    output = plan.network.outputs[0]
+    for number, call in enumerate(calls):
+        reference = _reference(plan.network, call)
+        expected, found = Chain(plan, emulator, call), Chain(plan, rtl, call)
+        for step in plan.program.steps:
+            tally = observed.tallies[step.name]
+            if isinstance(step, KernelStep):
+                case, want = expected.kernel(step)
+                _, have = found.kernel(step)
+                tally.predicted.append(want.cycles)
+                tally.cycles.append(have.cycles)
+                tally.mismatched += int(np.count_nonzero(want.o != have.o))
+                if observed.first is None:
+                    observed.first = _first(step, number, compare(case, want, have))
+            else:
+                expected.other(step)
+                found.other(step)
+            tensor = plan.output(step)
+            if np.issubdtype(reference[tensor].dtype, np.floating):
+                tally.add_error(reference[tensor], expected.real(tensor))
+        observed.fp32 += _predictions(reference[output])
+        observed.emulated += _predictions(expected.real(output))
+        observed.rtl += _predictions(found.real(output))
+        advance()
+    return observed
+
+
+def _reference(network: Network, call: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    host.execute(network, call, tensors.__setitem__)
+    return tensors
+
+
+def _predictions(output: Tensor) -> list[int]:
+    """Index of the largest entry along the last axis, the first of equals."""
+    return [int(index) for index in np.argmax(np.atleast_1d(output), axis=-1).reshape(-1)]
+
+
+def _first(step: KernelStep, call: int, difference: Difference | None) -> Mismatch | None:
+    """Name a difference by its kernel and the logical index of its element."""
+    if difference is None:
+        return None
+    element: tuple[int, ...] | None = None
+    if difference.address is not None:
+        addresses = step.o.layout.addresses(step.o.shape)
+        found = np.argwhere(addresses == difference.address)
+        element = tuple(found[0].tolist()) if len(found) else None
+    return Mismatch(
+        step.name,
+        call,
+        difference.what,
+        difference.expected,
+        difference.found,
+        element,
+        difference.address,
+    )
