@@ -2,13 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
 from sklearn.datasets import load_digits
 
 from cosim.data import Shapes, digits_split, load
 from formats.errors import SystolabError
+from glenside.network import Tensor
 
 SHAPES = {"image": (1, 1, 8, 8)}
 PAIR = {"v": (1, 3)}
@@ -131,3 +134,13 @@ def test_bad_numbers() -> None:
     assert _error("digits", {"v": (200, 64)}, 100) == (
         "--images must be at least 200, the network's batch size"
     )
+
+
+def test_the_committed_network_is_small_and_good() -> None:
+    model = Path("examples/digits_cnn.onnx")
+    assert model.stat().st_size < 100_000
+    evaluator = ReferenceEvaluator(str(model))
+    dataset = load("digits", SHAPES, 599, 0)
+    outputs = [cast(list[Tensor], evaluator.run(None, dict(call)))[0] for call in dataset.calls]
+    correct = int((np.argmax(np.concatenate(outputs), axis=1) == dataset.labels).sum())
+    assert correct >= 0.97 * 599
