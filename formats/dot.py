@@ -16,7 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from formats.accumulator import Accumulator
-from formats.engines import pure_numpy, rational, softfloat_loop
+from formats.engines import (
+    blas,
+    ordered,
+    pure_numpy,
+    rational,
+    rounded,
+    softfloat_loop,
+    table,
+)
 from formats.engines.engine import Engine, Result
 from formats.engines.spec import BINARY64_INTEGERS, Operands, Spec, has_specials
 from formats.errors import SystolabError
@@ -26,7 +34,18 @@ from formats.tensor import Codes
 
 # Fastest first: "auto" takes the first whose precondition is proved.  NumPy computes everything,
 # so the two behind it run only when they are named.
-ENGINES: tuple[Engine, ...] = (pure_numpy.ENGINE, softfloat_loop.ENGINE, rational.ENGINE)
+ENGINES: tuple[Engine, ...] = (
+    blas.BLAS32,
+    blas.BLAS64,
+    blas.LIMBS,
+    ordered.FLOAT32,
+    ordered.SATURATE,
+    rounded.ROUNDED,
+    table.TABLE,
+    pure_numpy.ENGINE,
+    softfloat_loop.ENGINE,
+    rational.ENGINE,
+)
 
 
 @dataclass(frozen=True)

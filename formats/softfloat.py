@@ -15,8 +15,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import native
 from formats.errors import SystolabError
+from formats.native import available
+from formats.native.library import library as compiled
 
 F32 = NDArray[np.float32]
 
@@ -109,8 +110,13 @@ def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
 
 def _map(name: str, x: F32, y: F32) -> F32:
     require_near_even()
-    if native.available():
-        return native.map_binary32(address(name), *np.broadcast_arrays(x, y))
+    if available():
+        left, right = (np.ascontiguousarray(side) for side in np.broadcast_arrays(x, y))
+        out = np.empty(left.shape, dtype=np.float32)
+        compiled().systolab_map_binary32(
+            address(name), left.ctypes.data, right.ctypes.data, out.ctypes.data, out.size
+        )
+        return out
     return _apply(getattr(library(), name), _bits(x), _bits(y))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import native, softfloat
+from formats import softfloat
 from formats.accumulator import Float32
 from formats.engines.engine import Engine
 from formats.engines.pure_numpy import canonical
 from formats.engines.spec import Operands, Spec
+from formats.engines.tables import values32
+from formats.native import available
+from formats.native.library import check, library, matrix, rows
 
 
 def lacks(spec: Spec) -> str | None:
@@ -22,20 +25,28 @@ def lacks(spec: Spec) -> str | None:
 def run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     """The accumulator values [M, N]."""
     softfloat.require_near_even()
-    table_a = spec.fmt_a.values.astype(np.float32)
-    table_w = spec.fmt_w.values.astype(np.float32)
-    if native.available():
-        return canonical(
-            native.dot_softfloat(
-                softfloat.address("f32_mul"),
-                softfloat.address("f32_add"),
-                operands,
-                table_a,
-                table_w,
-                spec.group,
-            )
+    if not available():
+        return _run_slowly(spec, operands)
+    m, k, n = operands.shape
+    out = np.empty((m, n), dtype=np.float32)
+    a, w = rows(operands.a), rows(operands.w)
+    check(
+        library().systolab_dot_softfloat(
+            softfloat.address("f32_mul"),
+            softfloat.address("f32_add"),
+            matrix(a),
+            values32(spec.fmt_a).ctypes.data,
+            matrix(w),
+            values32(spec.fmt_w).ctypes.data,
+            *(m, k, n, spec.group),
+            out.ctypes.data,
         )
-    a, w = table_a[operands.a], table_w[operands.w]
+    )
+    return canonical(out)
+
+
+def _run_slowly(spec: Spec, operands: Operands) -> NDArray[np.float32]:
+    a, w = values32(spec.fmt_a)[operands.a], values32(spec.fmt_w)[operands.w]
     acc = np.zeros((a.shape[0], w.shape[1]), dtype=np.float32)
     for first in range(0, spec.k, spec.group):
         total = np.zeros_like(acc)

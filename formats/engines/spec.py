@@ -50,6 +50,8 @@ class Spec:
     def __post_init__(self) -> None:
         if self.group < 1:
             raise SystolabError(f"Group must be at least 1, not {self.group}")
+        if isinstance(self.accumulator, Float):
+            self.accumulator.format.encoder()  # refuses a rounding that is not a function
         if isinstance(self.accumulator, Wrap | Saturate) and self.lsb > self.product_lsb:
             raise SystolabError(
                 f"Accumulator {self.accumulator} must have an lsb of at most {self.product_lsb} "
@@ -79,6 +81,17 @@ class Spec:
                 return self.product_lsb if lsb is None else lsb
             case Float32() | Float():
                 return 0
+
+    @property
+    def bits(self) -> int:
+        """Width of a Wrap or Saturate register; of an Exact one, what this sum needs."""
+        match self.accumulator:
+            case Wrap(bits=bits) | Saturate(bits=bits):
+                return bits
+            case Exact():
+                return self.sum_bound.bit_length() + 1
+            case Float32() | Float():
+                raise ValueError(f"{self.accumulator} is not an integer register")
 
     @property
     def shift(self) -> int:

@@ -34,6 +34,97 @@ typedef struct {
     int32_t width; /* bytes per code: 1 or 2 */
 } systolab_matrix;
 
+/* ---- Dot products in order, register tiled ------------------------------------------------- */
+
+/* The Float32 accumulator: product rounded, every sum rounded.  NaN bits are the processor's. */
+int32_t systolab_dot_float32(systolab_matrix a, const float *table_a, systolab_matrix w,
+                             const float *table_w, size_t m, size_t k, size_t n, size_t group,
+                             float *out);
+
+/* The Saturate accumulator: integers in binary64, every sum clamped to [low, high].  Right where
+ * both limits are below 2^52 in magnitude and every product lies between them. */
+int32_t systolab_dot_saturate(systolab_matrix a, const double *table_a, systolab_matrix w,
+                              const double *table_w, size_t m, size_t k, size_t n,
+                              size_t group, double low, double high, double *out);
+
+/* A binary floating-point or fixed-point format as a rounding: to nearest even, to `fraction`
+ * bits below the exponent of the value, which counts as at least `least`; then what exceeds the
+ * finite limits is replaced. */
+typedef struct {
+    double low, high;    /* finite limits */
+    double below, above; /* what lies beyond them becomes */
+    int32_t least, most; /* exponents of the smallest normal and the largest finite value */
+    int32_t fraction;
+} systolab_rounding;
+
+/* The Float accumulator: every product and every sum rounded, a zero is +0.  Right where every
+ * product of table entries is exact in the carrier, the carrier has at least 2p + 2 bits for a
+ * format of p = fraction + 1, and `most` + its fraction bits - `fraction` is an exponent of it. */
+int32_t systolab_dot_round32(systolab_matrix a, const float *table_a, systolab_matrix w,
+                             const float *table_w, size_t m, size_t k, size_t n, size_t group,
+                             const systolab_rounding *rounding, float *out);
+int32_t systolab_dot_round64(systolab_matrix a, const double *table_a, systolab_matrix w,
+                             const double *table_w, size_t m, size_t k, size_t n, size_t group,
+                             const systolab_rounding *rounding, double *out);
+
+/* The Float accumulator of any format up to 8 bits, by tables of codes [256][256]: the code of
+ * a * w at product[a][w], that of s + p at sum[s][p].  Both widths are 1; `out` is codes. */
+int32_t systolab_dot_table(systolab_matrix a, systolab_matrix w, size_t m, size_t k, size_t n,
+                           size_t group, const uint8_t *product, const uint8_t *sum,
+                           uint8_t zero, uint8_t *out);
+
+/* ---- Values and codes ---------------------------------------------------------------------- */
+
+/* out[rows][columns] = table[code] */
+void systolab_decode_binary32(systolab_matrix codes, size_t rows, size_t columns,
+                              const float *table, float *out);
+void systolab_decode_binary64(systolab_matrix codes, size_t rows, size_t columns,
+                              const double *table, double *out);
+
+/* Replaces `count` doubles by int64: the integer, shifted up and then (arithmetically) down. */
+void systolab_wrap_in_place(void *values, size_t count, int32_t up, int32_t down);
+
+/* The projection of a binary floating-point or fixed-point format to nearest even.  Magnitudes are
+ * binary32 bit patterns without the sign; pairs are for positive and for negative values. */
+typedef struct {
+    uint32_t shift, half;    /* fraction bits of binary32 to drop, 2^(shift - 1) */
+    uint32_t offset;         /* from shifted binary32 bits to codes */
+    uint32_t normal;         /* smallest magnitude to which these three apply */
+    float lift;              /* below: 2^23 quanta, to round to a multiple of one, */
+    uint32_t lift_bits;      /*   and its bits; or both 0, and then */
+    uint32_t least;          /*   magnitudes from this one */
+    uint32_t least_code;     /*   have this code, smaller ones 0 */
+    uint32_t negative_zero;  /* code of negative values that round to zero */
+    uint32_t negate_xor, negate_add, mask; /* negative code = ((code ^ xor) + add) & mask */
+    uint32_t high[2], high_code[2];        /* magnitudes from `high` have this code */
+    uint32_t infinity_code[2], nan_code;
+} systolab_binary_encoder;
+
+void systolab_encode_binary8(const float *x, size_t count,
+                             const systolab_binary_encoder *encoder, uint8_t *out);
+void systolab_encode_binary16(const float *x, size_t count,
+                              const systolab_binary_encoder *encoder, uint16_t *out);
+
+/* Codes by the upper 16 bits of a binary32 and whether the lower 16 are nonzero: 2^17 entries. */
+void systolab_encode_lookup8(const float *x, size_t count, const uint8_t *codes, uint8_t *out);
+void systolab_encode_lookup16(const float *x, size_t count, const uint16_t *codes,
+                              uint16_t *out);
+
+/* Any projection: codes[number of keys <= key(x)], key(x) = bits ^ (sign ? ~0 : 2^31). */
+void systolab_encode_search(const float *x, size_t count, const uint32_t *keys, size_t size,
+                            const uint16_t *codes, uint16_t nan_code, uint16_t *out);
+
+/* ---- Post-processing ----------------------------------------------------------------------- */
+
+/* out = clamp(acc * scale[column] + bias[column]), each step rounded to binary32; an integer
+ * accumulator, in units of `unit` (a power of two), is first rounded once to binary32. */
+void systolab_postprocess_binary32(const float *acc, size_t rows, size_t columns,
+                                   const float *scale, const float *bias, float low,
+                                   float high, float *out);
+void systolab_postprocess_int64(const int64_t *acc, double unit, size_t rows, size_t columns,
+                                const float *scale, const float *bias, float low, float high,
+                                float *out);
+
 /* ---- Berkeley SoftFloat, through pointers to its functions -------------------------------- */
 
 /* float32_t is a struct of one uint32_t: on the supported ABIs it travels like the integer. */

@@ -1,0 +1,29 @@
+"""Codes to table entries, natively where possible."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.native import available
+from formats.native.library import library, matrix, rows
+from formats.tensor import Codes
+
+Real = TypeVar("Real", np.float32, np.float64)
+
+
+def decode(codes: Codes, table: NDArray[Real], out: NDArray[Real]) -> None:
+    """``out = table[codes]`` for a matrix of codes; ``out`` is contiguous."""
+    if not available():
+        np.take(table, codes, out=out, mode="clip")
+        return
+    arranged = rows(codes)
+    compiled = library()
+    function = (
+        compiled.systolab_decode_binary32
+        if out.itemsize == 4
+        else compiled.systolab_decode_binary64
+    )
+    function(matrix(arranged), *codes.shape, table.ctypes.data, out.ctypes.data)

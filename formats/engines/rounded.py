@@ -1,0 +1,102 @@
+"""Rounding after every operation in a wider carrier, for formats that are a plain rounding.
+
+Products must be exact in the carrier.  A sum of two values of precision p, rounded to nearest even
+in a carrier of at least 2p + 2 bits and then to p bits, is the sum rounded once (S. A. Figueroa,
+"When is double rounding innocuous?", SIGNUM 1995).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.accumulator import Float
+from formats.decompose import decompose
+from formats.engines.binary_rounding import BinaryRounding, binary_rounding
+from formats.engines.engine import Engine
+from formats.engines.ordered import chain, lacks_library
+from formats.engines.pure_numpy import canonical
+from formats.engines.spec import Operands, Spec, has_specials
+from formats.engines.tables import values32, values64
+from formats.format import Format
+from formats.native.library import check, library, matrix, rows
+
+
+def _lacks(spec: Spec) -> str | None:
+    if not isinstance(spec.accumulator, Float):
+        return f"accumulator float:FORMAT, not {spec.accumulator}"
+    rounding = _rounding(spec)
+    if rounding is None or 2 * (rounding.fraction + 1) + 2 > 53:
+        return (
+            f"an accumulator that rounds to nearest even binary fractions, not {spec.accumulator}"
+        )
+    return lacks_library()
+
+
+def _rounding(spec: Spec) -> BinaryRounding | None:
+    """The accumulator's rounding, if it is one for everything that these operands can give."""
+    if not isinstance(spec.accumulator, Float):
+        return None
+    rounding = binary_rounding(spec.accumulator.format)
+    if rounding is None:
+        return None
+    return rounding if rounding.handles_specials or not _has_specials(spec, rounding) else None
+
+
+def _has_specials(spec: Spec, rounding: BinaryRounding) -> bool:
+    return (
+        has_specials(spec.fmt_a)
+        or has_specials(spec.fmt_w)
+        or not math.isfinite(rounding.above)
+        or not math.isfinite(rounding.below)
+    )
+
+
+def fits_binary32(spec: Spec, rounding: BinaryRounding) -> bool:
+    """Whether binary32 is a wide enough carrier: twice as fast as binary64, which always is."""
+    significand = decompose(spec.fmt_a).sig_bits + decompose(spec.fmt_w).sig_bits
+    return (
+        2 * (rounding.fraction + 1) + 2 <= 24
+        and significand <= 24
+        and spec.product_lsb >= -149
+        and spec.fmt_a.max * spec.fmt_w.max < 2.0**128
+        and rounding.least >= -126
+        and rounding.most + 23 - rounding.fraction <= 127
+    )
+
+
+def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
+    rounding = _rounding(spec)
+    if rounding is None:
+        raise ValueError("engine run without its precondition")
+    narrow = fits_binary32(spec, rounding)
+    m, k, n = operands.shape
+    out = np.empty((m, n), dtype=np.float32 if narrow else np.float64)
+    a, w = rows(operands.a), rows(operands.w)
+    compiled = library()
+    function = compiled.systolab_dot_round32 if narrow else compiled.systolab_dot_round64
+    parameters = rounding.native()
+    check(
+        function(
+            matrix(a),
+            _table(spec.fmt_a, narrow),
+            matrix(w),
+            _table(spec.fmt_w, narrow),
+            *(m, k, n, chain(spec)),
+            ctypes.byref(parameters),
+            out.ctypes.data,
+        )
+    )
+    result = out.astype(np.float32, copy=False)
+    return canonical(result) if _has_specials(spec, rounding) else result
+
+
+def _table(fmt: Format, narrow: bool) -> int:
+    """Address of the table of values; the cache of tables keeps it alive."""
+    return int((values32(fmt) if narrow else values64(fmt)).ctypes.data)
+
+
+ROUNDED = Engine("rounded", _lacks, _run)
