@@ -69,5 +69,5 @@ def test_bad_shapes() -> None:
         layout.size((2, 3))
     with pytest.raises(SystolabError, match=r"must have 16 codes, not \(15,\)$"):
         layout.unpack(np.zeros(15), (1, 3, 2, 2))
-    with pytest.raises(SystolabError, match="^Layout must have 1 to 8 dimensions, not 9$"):
+    with pytest.raises(SystolabError, match=r"^Layout must have 1 to 8 dimensions, not 9$"):
         Layout.row_major(9)

@@ -1,0 +1,61 @@
+"""Running every kernel of a contraction on the software model, for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+import formats
+from formats.accumulator import Exact
+from glenside.contraction import Contraction
+from glenside.layout import Layout
+from glenside.lowering import Candidate, lower
+from rtl.kernel import Array
+from rtl.values import run
+
+INT8 = formats.get("int:8")
+Codes = NDArray[np.uint8]
+
+
+def machine(rows: int, cols: int, **options: int) -> Array:
+    return Array(rows, cols, INT8, INT8, INT8, Exact(), **options)
+
+
+def codes(rng: np.random.Generator, shape: tuple[int, ...], low: int = -3, high: int = 4) -> Codes:
+    """Small integers as codes: sums stay inside int8, so that they come out unrounded."""
+    return INT8.encode(rng.integers(low, high, shape).astype(np.float32)).astype(np.uint8)
+
+
+def integers(coded: Codes) -> NDArray[np.int64]:
+    return INT8.values[coded].astype(np.int64)
+
+
+def check(
+    contraction: Contraction,
+    a: Codes,
+    w: Codes,
+    expected: NDArray[np.int64],
+    array: Array,
+    layouts: tuple[str, str | None, str],
+    fill: int = 0,
+) -> list[Candidate]:
+    """Every candidate computes ``expected`` (clipped to int8); returns the candidates."""
+    la, lw, lo = (Layout.parse(name) if name else None for name in layouts)
+    assert la is not None
+    assert lo is not None
+    nest = contraction.nest(la, lw, lo)
+    candidates = lower(nest, array, w_constant=lw is None)
+    channels = 1 + max(int(c.kernel.p.addresses().max()) for c in candidates)
+    scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    wanted = lo.pack(INT8.encode(np.clip(expected, -128, 127).astype(np.float32)).astype(np.uint8))
+    blank = np.zeros(lo.size(expected.shape), np.uint8)
+    for candidate in candidates:
+        candidate.kernel.check(array)
+        layout = candidate.w_layout if lw is None else lw
+        assert layout is not None
+        result = run(
+            candidate.kernel, array, la.pack(a, fill), layout.pack(w, fill), scale, bias,
+            -np.inf, np.inf, blank,
+        )  # fmt: skip
+        np.testing.assert_array_equal(result.o_mem, wanted, candidate.label)
+    return candidates
