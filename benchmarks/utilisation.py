@@ -1,0 +1,74 @@
+"""How busy the array is: a 1024x1024x1024 matrix product in both dataflows, counted by the RTL.
+
+Beside it stands SCALE-Sim's weight-stationary count, folds * (2R + C + T - 2), for the same
+product: every fold of R x C weights pays its own loading and draining there, while this machine
+loads the next weights and drains the last sums behind the computation.
+
+    python benchmarks/utilisation.py [--array 16x16] [--size 1024] [--format adaptivfloat:8,3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from cosim.model import Model
+from formats import get
+from formats.accumulator import Exact
+from rtl import Array, Mode, parse_array
+from rtl.gemm import gemm_kernel
+from rtl.timing import timing
+from rtl.values import run
+
+
+def main() -> int:
+    """Print the table; exit status 1 if the RTL differs from the software model."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--array", default="16x16")
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--format", default="adaptivfloat:8,3")
+    args = parser.parse_args()
+    rows, cols = parse_array(args.array)
+    fmt, size = get(args.format), args.size
+    array = Array(rows, cols, fmt, fmt, fmt, Exact())
+    model = Model(array)
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
+    w = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
+    scale, bias = np.full(size, 2.0**-8, np.float32), np.zeros(size, np.float32)
+    lo, hi, o = np.float32(-np.inf), np.float32(np.inf), np.zeros(size * size, np.uint8)
+    macs = size**3
+    print(f"{size}x{size}x{size} on {array.name}, {fmt.name}: {macs:,} MACs")
+    print("dataflow            predicted    RTL cycles   busy     simulated")
+    differences = 0
+    for mode in Mode:
+        # Lanes of A run along k in weight-stationary mode, along m in output-stationary mode:
+        # the layout of A puts them side by side in memory.
+        rowwise = mode is Mode.WEIGHT_STATIONARY
+        kernel = gemm_kernel(
+            array, size, size, size, mode, a_strides=(size, 1) if rowwise else (1, size)
+        )
+        a_mem = (a if rowwise else a.T).reshape(-1)
+        predicted = timing(kernel, array).cycles
+        begin = time.perf_counter()
+        codes, cycles = model.run(kernel, a_mem, w.reshape(-1), scale, bias, lo, hi, o)
+        seconds = time.perf_counter() - begin
+        expected = run(kernel, array, a_mem, w.reshape(-1), scale, bias, lo, hi, o).o_mem
+        wrong = int(np.count_nonzero(codes != expected))
+        differences += wrong + (cycles != predicted)
+        busy = macs / (cycles * rows * cols)
+        print(
+            f"{mode:18} {predicted:10,}    {cycles:10,}   {busy:6.2%}   "
+            f"{cycles / seconds / 1e6:.2f} Mcycle/s, {wrong} codes differ"
+        )
+    folds = -(-size // rows) * -(-size // cols)
+    scale_sim = folds * (2 * rows + cols + size - 2)
+    busy = macs / (scale_sim * rows * cols)
+    print(f"SCALE-Sim's count  {scale_sim:10,}                 {busy:6.2%}   weight-stationary")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
