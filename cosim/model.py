@@ -1,0 +1,218 @@
+"""The Verilated array as a function from memories to memories and cycles."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.build import Build, Options, build
+from formats.errors import SystolabError
+from formats.tensor import Codes
+from rtl.descriptor import descriptor
+from rtl.hardware import hardware
+from rtl.kernel import Array, Kernel
+
+_HANG = 4
+_TRACE = 5
+
+
+class _Job(ctypes.Structure):
+    """``SystolabJob`` of driver.cpp, field by field."""
+
+    _fields_ = (
+        ("descriptor", ctypes.c_void_p),
+        ("descriptor_words", ctypes.c_uint64),
+        ("a_mem", ctypes.c_void_p),
+        ("a_size", ctypes.c_uint64),
+        ("w_mem", ctypes.c_void_p),
+        ("w_size", ctypes.c_uint64),
+        ("scale", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("p_size", ctypes.c_uint64),
+        ("o_mem", ctypes.c_void_p),
+        ("o_size", ctypes.c_uint64),
+        ("stall", ctypes.c_int32),
+        ("fault", ctypes.c_int32),
+        ("stall_seed", ctypes.c_uint64),
+        ("cycles", ctypes.c_uint64),
+        ("stalls", ctypes.c_uint64),
+        ("fault_address", ctypes.c_uint64),
+        ("fault_cycle", ctypes.c_uint64),
+        ("trace_path", ctypes.c_char_p),
+        ("trace_from", ctypes.c_uint64),
+        ("trace_to", ctypes.c_uint64),
+    )
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A VCD to write: the clock cycles from ``start`` up to ``stop``, counted from the start pulse.
+
+    Stalled cycles count.
+    """
+
+    path: Path
+    start: int = 0
+    stop: int = 1 << 62
+
+
+class Model:
+    """One instance of an array's model.
+
+    Instances are independent: each may run on its own thread. A call into one instance waits for
+    the previous one to return.
+
+    Args:
+        array: the machine configuration.
+        random_registers: seed for the initial contents of all registers; None starts them at zero.
+        trace: build with tracing and PyVerilator's entry points.
+
+    Raises:
+        SystolabError: the array cannot be generated or built.
+    """
+
+    def __init__(
+        self, array: Array, *, random_registers: int | None = None, trace: bool = False
+    ) -> None:
+        self.array = array
+        self.build: Build = build(hardware(array), Options(trace=trace))
+        self._trace = trace
+        self._library = load_library(self.build.library)
+        self._lock = threading.Lock()
+        randomise = random_registers is not None
+        self._handle: int | None = self._library.systolab_new(
+            int(randomise), (random_registers or 0) & 0x7FFFFFFF
+        )
+
+    def run(
+        self,
+        kernel: Kernel,
+        a_mem: Codes,
+        w_mem: Codes,
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        lo: float,
+        hi: float,
+        o_mem: Codes,
+        stall_seed: int | None = None,
+        waveform: Waveform | None = None,
+    ) -> tuple[Codes, int]:
+        """Run a kernel.
+
+        Args:
+            kernel: what to run.
+            a_mem: codes that stream A reads, flat.
+            w_mem: codes that stream W reads, flat.
+            scale: binary32 factors that stream P indexes, flat.
+            bias: binary32 terms, as many as ``scale``.
+            lo: lower clamp, -inf for none.
+            hi: upper clamp, +inf for none.
+            o_mem: output memory before the kernel, flat; not modified.
+            stall_seed: delays every memory port at random; None for no delay.
+            waveform: a VCD to write; needs a model built with tracing.
+
+        Returns:
+            The output memory after the kernel and the core cycles it took. Stalled cycles do not
+            count, so the number is the same with and without stalls.
+
+        Raises:
+            SystolabError: the kernel does not fit the array, or leaves its memories.
+        """
+        kernel.check(self.array)
+        if waveform is not None and not self._trace:
+            raise SystolabError("Model must be built with tracing to write a waveform")
+        if len(scale) != len(bias):
+            raise SystolabError(
+                f"Bias must have the {len(scale)} elements of scale, not {len(bias)}"
+            )
+        words = np.ascontiguousarray(descriptor(kernel, lo, hi))
+        a_codes = _codes(a_mem, self.array.act.bits)
+        w_codes = _codes(w_mem, self.array.weight.bits)
+        factors = np.ascontiguousarray(scale, dtype=np.float32)
+        terms = np.ascontiguousarray(bias, dtype=np.float32)
+        result = _codes(o_mem, self.array.out.bits).copy()
+        job = _Job(
+            descriptor=words.ctypes.data,
+            descriptor_words=len(words),
+            a_mem=a_codes.ctypes.data,
+            a_size=len(a_codes),
+            w_mem=w_codes.ctypes.data,
+            w_size=len(w_codes),
+            scale=factors.ctypes.data,
+            bias=terms.ctypes.data,
+            p_size=len(factors),
+            o_mem=result.ctypes.data,
+            o_size=len(result),
+            stall=int(stall_seed is not None),
+            stall_seed=(stall_seed or 0) & 0xFFFF_FFFF_FFFF_FFFF,
+        )
+        if waveform is not None:
+            job.trace_path = str(waveform.path).encode()
+            job.trace_from, job.trace_to = waveform.start, waveform.stop
+        with self._lock:
+            if self._handle is None:
+                raise SystolabError("Model must be open to run a kernel, not closed")
+            fault = self._library.systolab_run(self._handle, ctypes.byref(job))
+        if fault:
+            raise self._fault(job, waveform)
+        return result, int(job.cycles)
+
+    def close(self) -> None:
+        """Free the instance."""
+        with self._lock:
+            if self._handle is not None:
+                self._library.systolab_delete(self._handle)
+                self._handle = None
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def _fault(self, job: _Job, waveform: Waveform | None) -> SystolabError:
+        if job.fault == _HANG:
+            return SystolabError(
+                f"Array must finish its kernel, not hang at cycle {job.fault_cycle}"
+            )
+        if job.fault == _TRACE:
+            path = waveform.path if waveform else ""
+            return SystolabError(f"Waveform must be a writable file, not {path}")
+        stream, size = {1: ("A", job.a_size), 2: ("W", job.w_size), 3: ("O", job.o_size)}[job.fault]
+        first = job.fault_address * self.array.line
+        if first >= 1 << 31:
+            first -= 1 << 32
+        return SystolabError(
+            f"Active lanes of stream {stream} must stay within addresses 0 to {size - 1}, not "
+            f"reach the line from {first} to {first + self.array.line - 1} (cycle {job.fault_cycle})"
+        )
+
+
+def load_library(path: Path) -> ctypes.CDLL:
+    """Load a model's library and declare its batch entry points."""
+    library = ctypes.CDLL(str(path))
+    library.systolab_new.argtypes = (ctypes.c_int, ctypes.c_uint64)
+    library.systolab_new.restype = ctypes.c_void_p
+    library.systolab_attach.argtypes = (ctypes.c_void_p,)
+    library.systolab_attach.restype = ctypes.c_void_p
+    library.systolab_delete.argtypes = (ctypes.c_void_p,)
+    library.systolab_delete.restype = None
+    library.systolab_run.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Job))
+    library.systolab_run.restype = ctypes.c_int32
+    return library
+
+
+def _codes(memory: Codes, bits: int) -> Codes:
+    """Codes as the driver expects them: one byte each up to 8 bits, else two."""
+    if bits <= 8:
+        return np.ascontiguousarray(memory, dtype=np.uint8)
+    return np.ascontiguousarray(memory, dtype=np.uint16)

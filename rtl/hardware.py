@@ -1,0 +1,367 @@
+"""SystemVerilog of an array: the static modules of ``rtl/sv`` and what is generated for it.
+
+Generated are the decoders and the encoder, from the formats' tables, and the top module, which
+fixes the parameters. The same array always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.accumulator import Exact, Float32, Saturate, Wrap
+from formats.decompose import decompose
+from formats.errors import SystolabError
+from formats.format import Format
+from formats.projection import EncoderTable
+from rtl.kernel import MAX_GUARDS, MAX_LOOPS, Array
+
+TOP = "systolab_top"
+MAX_ACC_BITS = 256
+MAX_TABLE_BITS = 12  # widest code whose decoder and encoder are tables
+
+_STATIC = Path(__file__).parent / "sv"
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Width of a decoded operand: a signed significand times a power of two, or a binary32."""
+
+    exp_bits: int
+    sig_bits: int
+    exp_max: int
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Numbers that specialise the static modules for an array.
+
+    Attributes:
+        act, weight: decoded operands.
+        acc_bits: width of the accumulator.
+        acc_lsb: log2 of the accumulator's unit (0 for Float32).
+        product_shift: log2 of the product's unit over the accumulator's.
+        float32, saturate: kind of the accumulator.
+    """
+
+    act: Operand
+    weight: Operand
+    acc_bits: int
+    acc_lsb: int
+    product_shift: int
+    float32: bool
+    saturate: bool
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Sources of one array.
+
+    Attributes:
+        array: the machine configuration.
+        parameters: what the static modules are specialised to.
+        files: text of every source by file name, in compilation order; the top module is last.
+    """
+
+    array: Array
+    parameters: Parameters
+    files: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names and contents of all sources."""
+        state = hashlib.sha256()
+        for name, text in self.files.items():
+            state.update(f"{name}\0{len(text)}\0{text}".encode())
+        return state.hexdigest()
+
+    def write(self, directory: Path) -> list[Path]:
+        """Write all sources into an existing directory; returns their paths in order."""
+        paths = []
+        for name, text in self.files.items():
+            path = directory / name
+            path.write_text(text, encoding="utf-8", newline="\n")
+            paths.append(path)
+        return paths
+
+
+def hardware(array: Array) -> Hardware:
+    """Generate the sources of an array.
+
+    Raises:
+        SystolabError: the accumulator cannot be built, or a format is too wide for tables.
+    """
+    for role, fmt in (("Activation", array.act), ("Weight", array.weight), ("Output", array.out)):
+        if fmt.bits > MAX_TABLE_BITS:
+            raise SystolabError(
+                f"{role} format of an array must have at most {MAX_TABLE_BITS} bits, "
+                f"not {fmt.bits} ({fmt.name})"
+            )
+    parameters = specialise(array)
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(_STATIC.glob("*.sv"))}
+    files["systolab_act_decoder.sv"] = decoder("systolab_act_decoder", array.act, parameters)
+    files["systolab_weight_decoder.sv"] = decoder(
+        "systolab_weight_decoder", array.weight, parameters, weight=True
+    )
+    files["systolab_out_encoder.sv"] = encoder("systolab_out_encoder", array.out)
+    files[f"{TOP}.v"] = _top(array, parameters)
+    return Hardware(array, parameters, files)
+
+
+def specialise(array: Array) -> Parameters:
+    """Parameters of an array.
+
+    Raises:
+        SystolabError: the accumulator would be too wide, too coarse for the products, or is of a
+            kind that has no hardware.
+    """
+    act, weight = _operand(array.act), _operand(array.weight)
+    accumulator = array.accumulator
+    if isinstance(accumulator, Float32):
+        return Parameters(act, weight, 32, 0, 0, float32=True, saturate=False)
+    if not isinstance(accumulator, Exact | Wrap | Saturate):
+        raise SystolabError(
+            f"Accumulator of an array must be exact, wrap, saturate or float32, not {accumulator}"
+        )
+    unit = _log2(array.act.quantum) + _log2(array.weight.quantum)
+    if isinstance(accumulator, Exact):
+        largest = array.k_max * array.act.ratio * array.weight.ratio
+        bits = largest.bit_length() + 1
+        if bits > MAX_ACC_BITS:
+            raise SystolabError(
+                f"Exact accumulator must be at most {MAX_ACC_BITS} bits wide, not the {bits} that "
+                f"{array.act.name} times {array.weight.name} over {array.k_max} steps needs"
+            )
+        return Parameters(act, weight, bits, unit, 0, float32=False, saturate=False)
+    lsb = unit if accumulator.lsb is None else accumulator.lsb
+    if lsb > unit:
+        raise SystolabError(
+            f"Accumulator lsb must be at most {unit}, the products' own, not {accumulator.lsb}"
+        )
+    return Parameters(
+        act,
+        weight,
+        accumulator.bits,
+        lsb,
+        unit - lsb,
+        float32=False,
+        saturate=isinstance(accumulator, Saturate),
+    )
+
+
+def operand_words(fmt: Format, parameters: Parameters, weight: bool = False) -> list[int]:
+    """Decoded operand of every code, as the hardware's bit pattern."""
+    if parameters.float32:
+        # Active flag above the binary32; NaNs are canonical from here on.
+        values = fmt.values.astype(np.float32)
+        bits = np.where(np.isnan(values), np.uint32(0x7FC00000), values.view(np.uint32))
+        return [1 << 32 | word for word in bits.tolist()]
+    operand = parameters.weight if weight else parameters.act
+    parts = decompose(fmt)
+    signed = np.where(parts.sign == 1, -parts.significand, parts.significand)
+    mask = (1 << operand.sig_bits) - 1
+    words = []
+    for exponent, significand in zip(parts.exponent.tolist(), signed.tolist(), strict=True):
+        words.append(exponent << operand.sig_bits | significand & mask)
+    return words
+
+
+def decoder(name: str, fmt: Format, parameters: Parameters, weight: bool = False) -> str:
+    """Source of a decoder: code to operand, as a table."""
+    operand = parameters.weight if weight else parameters.act
+    width = 33 if parameters.float32 else operand.exp_bits + operand.sig_bits
+    kind = (
+        "{active, binary32}"
+        if parameters.float32
+        else f"{{exponent[{operand.exp_bits}], signed significand[{operand.sig_bits}]}}"
+    )
+    words = operand_words(fmt, parameters, weight)
+    lines = [
+        f"// Decoder of {fmt.name}: a code becomes {kind}.",
+        f"// Generated by systolab from the table of values of {fmt.name}; do not edit.",
+        "",
+        f"module {name} (",
+        "  input  logic        active_i,  // an inactive lane decodes to zero",
+        f"  input  logic [{fmt.bits - 1}:0]  code_i,",
+        f"  output logic [{width - 1}:0] operand_o",
+        ");",
+        "",
+        *_table("Table", width, words, [_show(value) for value in fmt.values.tolist()]),
+        "",
+        f"  assign operand_o = active_i ? Table[32'(code_i)*{width}+:{width}] : '0;",
+        "",
+        "endmodule",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def encoder(name: str, fmt: Format) -> str:
+    """Source of an encoder: binary32 to code, as a binary search over its thresholds."""
+    table = fmt.encoder()
+    count = len(table.keys)
+    levels = max(1, count.bit_length())
+    # A threshold beyond every number never counts: it pads the search to a power of two.
+    keys = table.keys.tolist() + [0xFFFF_FFFF] * ((1 << levels) - 1 - count)
+    codes = table.codes.tolist() + [0] * ((1 << levels) - 1 - count)
+    thresholds = [_show(value) for value in _key_values(table).tolist()]
+    thresholds += ["never"] * (len(keys) - count)
+    meanings = [_show(fmt.values[code]) for code in table.codes.tolist()]
+    meanings += ["never"] * (len(codes) - count - 1)
+    lines = [
+        f"// Encoder of {fmt.name}: a binary32 becomes a code.",
+        "// The code of x is Codes[number of thresholds at or below x], found by binary search",
+        "// over order-preserving keys; NaN has a code of its own.",
+        f"// Generated by systolab from the projection of {fmt.name}; do not edit.",
+        "",
+        f"module {name} (",
+        "  input  logic        valid_i,   // isolates the operand",
+        "  input  logic [31:0] value_i,",
+        f"  output logic [{fmt.bits - 1}:0]  code_o",
+        ");",
+        "",
+        *_table("Keys", 32, keys, thresholds),
+        "",
+        *_table("Codes", fmt.bits, codes, meanings),
+        "",
+        "  logic [31:0] key;",
+        f"  logic [{levels - 1}:0] count;",
+        "",
+        "  always_comb begin",
+        "    key    = value_i ^ (value_i[31] ? 32'hffffffff : 32'h80000000);",
+        "    count  = '0;",
+        "    code_o = '0;",
+        "    if (valid_i) begin",
+        "      if (value_i[30:0] > 31'h7f800000) begin",
+        f"        code_o = {fmt.bits}'h{table.nan_code:x};",
+        "      end else begin",
+    ]
+    for level in reversed(range(levels)):
+        probe = f"32'(count)*32+{((1 << level) - 1) * 32}"
+        lines.append(f"        if (key >= Keys[{probe}+:32]) count[{level}] = 1'b1;")
+    lines += [
+        f"        code_o = Codes[32'(count)*{fmt.bits}+:{fmt.bits}];",
+        "      end",
+        "    end",
+        "  end",
+        "",
+        "endmodule",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _operand(fmt: Format) -> Operand:
+    parts = decompose(fmt)
+    return Operand(max(1, parts.exp_max.bit_length()), parts.sig_bits + 1, parts.exp_max)
+
+
+def _log2(quantum: float) -> int:
+    return int(np.frexp(quantum)[1]) - 1
+
+
+def _show(value: float) -> str:
+    return f"{value!r}" if value == value else "nan"
+
+
+def _key_values(table: EncoderTable) -> NDArray[np.float32]:
+    """Thresholds of an encoder as binary32 values."""
+    keys = table.keys
+    flip = np.where(keys >> np.uint32(31) == 1, np.uint32(0x8000_0000), np.uint32(0xFFFF_FFFF))
+    return np.asarray(keys ^ flip, dtype=np.uint32).view(np.float32)
+
+
+def _table(name: str, width: int, words: list[int], meanings: list[str]) -> list[str]:
+    """A constant with ``words[0]`` in its lowest bits, one word a line."""
+    digits = -(-width // 4)
+    lines = [f"  localparam logic [{len(words) * width - 1}:0] {name} = {{"]
+    for i in reversed(range(len(words))):
+        comma = "," if i else ""
+        lines.append(f"    {width}'h{words[i]:0{digits}x}{comma}  // {i}: {meanings[i]}")
+    return [*lines, "  };"]
+
+
+def _top(array: Array, parameters: Parameters) -> str:
+    line_bits = array.line.bit_length() - 1
+    address = 32 - line_bits
+    settings = {
+        "Rows": array.rows,
+        "Cols": array.cols,
+        "OffsetWidth": line_bits,
+        "AccRows": array.acc_rows,
+        "ActCode": array.act.bits,
+        "WeightCode": array.weight.bits,
+        "OutCode": array.out.bits,
+        "Float32": f"1'b{parameters.float32:d}",
+        "Saturate": f"1'b{parameters.saturate:d}",
+        "ActExp": parameters.act.exp_bits,
+        "ActSig": parameters.act.sig_bits,
+        "WeightExp": parameters.weight.exp_bits,
+        "WeightSig": parameters.weight.sig_bits,
+        "AccWidth": parameters.acc_bits,
+        "AccLsb": parameters.acc_lsb,
+        "ProductShift": parameters.product_shift,
+        "MaxShift": parameters.act.exp_max + parameters.weight.exp_max,
+        "Loops": MAX_LOOPS,
+        "Guards": MAX_GUARDS,
+    }
+    ports = [
+        ("input", 1, "clk_i"),
+        ("input", 1, "rst_ni"),
+        ("input", 1, "cfg_valid_i"),
+        ("input", 10, "cfg_addr_i"),
+        ("input", 32, "cfg_data_i"),
+        ("input", 1, "start_i"),
+        ("output", 1, "done_o"),
+        ("output", 64, "cycles_o"),
+        ("output", 64, "stalls_o"),
+    ]
+    for port, width, target, request in (
+        ("a", array.line * array.act.bits, "line", address),
+        ("w", array.line * array.weight.bits, "line", address),
+        ("p", 64, "index", 32),
+    ):
+        ports += [
+            ("output", 1, f"{port}_req_valid_o"),
+            ("input", 1, f"{port}_req_ready_i"),
+            ("output", request, f"{port}_req_{target}_o"),
+            ("input", 1, f"{port}_rsp_valid_i"),
+            ("output", 1, f"{port}_rsp_ready_o"),
+            ("input", width, f"{port}_rsp_data_i"),
+        ]
+    ports += [
+        ("output", 1, "o_req_valid_o"),
+        ("input", 1, "o_req_ready_i"),
+        ("output", address, "o_req_line_o"),
+        ("output", array.line * array.out.bits, "o_req_data_o"),
+        ("output", array.line, "o_req_mask_o"),
+    ]
+    lines = [
+        f"// Systolic array {array.name}: activations {array.act.name}, weights "
+        f"{array.weight.name}, outputs {array.out.name},",
+        f"// accumulator {array.accumulator}. Ports and parameters: systolab_core.",
+        "// Generated by systolab from that configuration; do not edit.",
+        "",
+        f"module {TOP} (",
+        ",\n".join(
+            f"  {direction:6} wire {f'[{width - 1}:0]' if width > 1 else '':8} {name}"
+            for direction, width, name in ports
+        ),
+        ");",
+        "",
+        "  systolab_core #(",
+        ",\n".join(f"    .{name}({value})" for name, value in settings.items()),
+        "  ) u_core (",
+        ",\n".join(f"    .{name}({name})" for _, _, name in ports),
+        "  );",
+        "",
+        "endmodule",
+        "",
+    ]
+    return "\n".join(lines)
