@@ -23,6 +23,7 @@ class BlockFormat(Format):
         self.element = element
         self.bits = element.bits
         self.saturation = element.saturation
+        self.redundant = element.redundant
         self.scaling = scaling
         self.name = name
 

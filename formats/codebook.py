@@ -51,8 +51,10 @@ class Codebook:
     nan: int | None
 
     @classmethod
-    def from_values(cls, values: NDArray[np.float64], owner: str) -> Codebook:
-        """Order a table of 2^n values.
+    def from_values(
+        cls, values: NDArray[np.float64], owner: str, redundant: tuple[int, ...] = ()
+    ) -> Codebook:
+        """Order a table of 2^n values; ``redundant`` codes are never canonical.
 
         Raises:
             SystolabError: A value is not a binary32, or zero is missing.
@@ -68,7 +70,9 @@ class Codebook:
             )
         if not (values == 0).any():
             raise SystolabError(f"Codebook of {owner} must contain zero")
-        finite = np.flatnonzero(np.isfinite(values))
+        canonical = np.ones(len(values), np.bool_)
+        canonical[list(redundant)] = False
+        finite = np.flatnonzero(np.isfinite(values) & canonical)
         order = finite[np.lexsort((finite, ~np.signbit(values[finite]), values[finite]))]
         ordered = values[order]
         fresh = np.ones(len(order), np.bool_)

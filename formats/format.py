@@ -46,6 +46,7 @@ class Format(ABC):
         saturation: What becomes of values beyond the largest finite one.
         scaling: How scales are fitted to data.
         seed: Key of the stochastic rounding.
+        redundant: Codes that repeat another code's value and are never produced.
     """
 
     name: str = ""
@@ -54,6 +55,7 @@ class Format(ABC):
     saturation: Saturation = Saturation.FINITE
     scaling: Scaling = Scaling()
     seed: int = 0
+    redundant: tuple[int, ...] = ()
 
     _unchanged: Format | None = None
 
@@ -75,7 +77,7 @@ class Format(ABC):
     @cached_property
     def codebook(self) -> Codebook:
         """The table in order, with its specials."""
-        return Codebook.from_values(self.values, self._label)
+        return Codebook.from_values(self.values, self._label, self.redundant)
 
     @cached_property
     def max(self) -> float:

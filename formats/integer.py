@@ -25,6 +25,8 @@ class Int(Format):
             raise SystolabError(f"Integer's width must be 2 to 16 bits, not {bits}")
         self.bits = bits
         self.symmetric = symmetric
+        if symmetric:
+            self.redundant = (1 << (bits - 1),)
         self.name = f"int:{bits}" + (",symmetric=yes" if symmetric else "")
 
     def decode(self, code: int) -> float:

@@ -54,8 +54,8 @@ class Lns(Format):
         """Make lns<bits, fraction_bits>."""
         if not 3 <= bits <= 16:
             raise SystolabError(f"LNS width must be 3 to 16 bits, not {bits}")
-        if not 0 <= fraction_bits <= bits - 2 or bits - 2 - fraction_bits > 6:
-            low = max(bits - 8, 0)
+        if not 0 <= fraction_bits <= bits - 2 or bits - 2 - fraction_bits > 7:
+            low = max(bits - 9, 0)
             raise SystolabError(
                 f"LNS fraction must be {low} to {bits - 2} bits, not {fraction_bits}"
             )
