@@ -6,9 +6,6 @@ from dataclasses import asdict, dataclass
 from operator import eq, ne
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cosim.data import Dataset
 from cosim.execute import Mismatch, Observed, Plan, Tally
 from formats.errors import SystolabError
@@ -137,7 +134,7 @@ def assemble(
         data=dataset.name,
         inputs=len(dataset.calls),
         layers=rows(plan, observed),
-        accuracy=None if labels is None else _accuracy(observed, labels),
+        accuracy=None if labels is None else _accuracy(observed, labels.tolist()),
         predictions_differ=sum(map(ne, observed.emulated, observed.rtl)),
         predicted_cycles=sum(sum(tally.predicted) for tally in tallies),
         rtl_cycles=cycles,
@@ -146,7 +143,7 @@ def assemble(
     )
 
 
-def _accuracy(observed: Observed, labels: NDArray[np.int64]) -> Accuracy:
+def _accuracy(observed: Observed, labels: list[int]) -> Accuracy:
     if len(labels) != len(observed.fp32):
         raise SystolabError(
             f"Labels must be one for each of {len(observed.fp32)} predictions, not {len(labels)}"

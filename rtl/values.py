@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.accumulator import Float32
 from formats.dot import DotResult, dot
 from formats.errors import SystolabError
 from formats.format import Format
@@ -72,7 +73,7 @@ def run(
         lo: lower clamp of the scaled sum, -inf for none.
         hi: upper clamp, +inf for none.
         o_mem: codes of the output memory before the kernel, flat; not modified.
-        engine: engine of ``formats.dot``.
+        engine: engine of ``formats.dot``; "softfloat" has every binary32 step done by SoftFloat.
         keep_acc: also return the accumulators.
 
     Raises:
@@ -91,6 +92,9 @@ def run(
     writes = 0
     acc_pattern = _accumulator_pattern(kernel)
     acc: NDArray[np.generic] | None = None
+    # The binary32 steps of an integer accumulator are those of the post-processing alone.
+    integer_softfloat = engine == "softfloat" and not isinstance(array.accumulator, Float32)
+    dot_engine = "numpy" if integer_softfloat else engine
     engine_used, lsb = "", 0
     low, high = np.float32(lo), np.float32(hi)
     nest = _Nest(kernel)
@@ -112,7 +116,7 @@ def run(
                 needed = np.any(active, axis=0)
                 index = _checked("P", p_index, needed, len(scale), 0)
                 a = _gather("A", a_source, a_at, rows, slice(None))
-                sums = _dot(a, w, array, kernel.group, engine)
+                sums = _dot(a, w, array, kernel.group, dot_engine)
                 engine_used, lsb = sums.engine, sums.lsb
                 y = postprocess(
                     sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
@@ -130,6 +134,8 @@ def run(
         raise SystolabError("Output addresses of a kernel must be distinct, not written twice")
     if acc is not None:
         acc = acc.reshape(-1, kernel.bank_rows, kernel.w.lanes)
+    if integer_softfloat:
+        engine_used += "+softfloat"
     return KernelValues(result, engine_used, acc, lsb)
 
 
