@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cosim.calibrate import Scales, Use
 from cosim.case import Case, Device, Difference, Outcome, compare
+from cosim.model import Model
 from formats.format import Format
 from formats.tensor import Codes, QuantizedTensor
 from glenside import host
@@ -61,6 +62,26 @@ class Emulator:
         )
         self.engines.add(result.engine)
         return Outcome(result.o_mem, self._cycles(case.kernel))
+
+
+def verilated(model: Model) -> Device:
+    """The Verilated model as a device: the found codes and cycles, one native call a kernel."""
+
+    def run(case: Case) -> Outcome:
+        memory, cycles = model.run(
+            case.kernel,
+            case.a,
+            case.w,
+            case.scale,
+            case.bias,
+            case.lo,
+            case.hi,
+            case.o,
+            stall_seed=case.stall_seed,
+        )
+        return Outcome(memory, cycles)
+
+    return run
 
 
 class Stopwatch:
@@ -135,10 +156,12 @@ class Plan:
         product = np.float64(self.scales(step.a.tensor, array.act)) * np.float64(
             self.scales(step.w.tensor, array.weight)
         )
+        # Idle lanes of the last tile read parameters too, beyond the last channel.
         channels = int(step.kernel.p.addresses().max()) + 1
         bias = np.zeros(channels)
         if step.bias is not None:
-            bias = np.asarray(self.network.constants[step.bias], np.float64).reshape(-1)
+            given = self.network.constants[step.bias].reshape(-1)
+            bias[: len(given)] = given
         with np.errstate(over="ignore", under="ignore"):
             return Parameters(
                 np.full(channels, product / out, np.float32),
