@@ -48,5 +48,5 @@ def test_each_format_has_its_own_scale() -> None:
 def test_a_block_format_is_refused() -> None:
     network = onnx_import.load(MODEL)
     fmt = formats.get("adaptivfloat:8,3").replace(block=16)
-    with pytest.raises(SystolabError, match=r"must have one scale for a tensor, not the blocks"):
+    with pytest.raises(SystolabError, match=r"must be of a format with one scale per tensor"):
         Scales(network, [], {("conv1.weight", fmt)})
