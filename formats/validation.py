@@ -31,6 +31,7 @@ def validate(fmt: Format) -> None:
             f"Infinities of {fmt.name} must come in pairs: {present} without {absent}"
         )
     if fmt.rounding is not Rounding.STOCHASTIC:
+        _check_bounds(fmt)
         _check_round_trip(fmt, values)
         _check_monotone(fmt)
     code = int(fmt.encode(np.array([np.nan], np.float32))[0])
@@ -74,7 +75,14 @@ def _check_round_trip(fmt: Format, values: NDArray[np.float64]) -> None:
             )
 
 
-def _check_monotone(fmt: Format) -> None:
+def _check_bounds(fmt: Format) -> None:
+    pairs = fmt.codebook.neighbours
+    shape = np.shape(fmt.rounding_bounds(pairs))
+    if shape != pairs.lower.shape:
+        raise SystolabError(
+            f"Rounding bounds of {fmt.name} must have the shape of the pairs {pairs.lower.shape}, "
+            f"not {shape}"
+        )
     bounds = fmt.projection.bounds
     backwards = np.flatnonzero(bounds[1:] < bounds[:-1])
     if len(backwards):
@@ -83,6 +91,10 @@ def _check_monotone(fmt: Format) -> None:
             f"Rounding bounds of {fmt.name} must ascend, not go from {_value(bounds[first])} to "
             f"{_value(bounds[first + 1])} at code {int(fmt.projection.codes[first + 1]):#x}"
         )
+
+
+def _check_monotone(fmt: Format) -> None:
+    bounds = fmt.projection.bounds
     with np.errstate(over="ignore"):
         before = np.nextafter(bounds, -np.inf)
     x = np.sort(np.concatenate([bounds, before, fmt.codebook.points]))

@@ -1,0 +1,167 @@
+"""Formats from files and packages, and what is refused at registration."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from formats import SystolabError, get
+
+ROOT = Path(__file__).parents[2]
+TAKUM = ROOT / "examples/plugin_takum"
+
+PLUGIN = """
+import numpy as np
+from formats import Format
+
+class Mine(Format):
+    bits = 3
+    TABLE = {table}
+    def decode(self, code):
+        return self.TABLE[code]
+{extra}
+"""
+
+
+def plugin(path: Path, table: str, extra: str = "") -> str:
+    file = path / "mine.py"
+    file.write_text(PLUGIN.format(table=table, extra=extra), encoding="utf-8")
+    return f"{file}:Mine"
+
+
+def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
+    spec = plugin(tmp_path, "[0.0, 1.0, 2.0, 4.0, -1.0, -2.0, -4.0, -8.0]")
+    fmt = get(spec)
+    assert fmt.name == spec
+    assert get(fmt.name) == fmt
+    assert (fmt.max, fmt.quantum, fmt.ratio) == (8.0, 1.0, 8)
+    x = np.array([0.4, 1.4, 1.6, 3.1, 100, -5, -7, np.nan], np.float32)
+    assert fmt.encode(x).tolist() == [0, 1, 2, 3, 3, 6, 7, 0]
+    assert get(f"{spec},rounding=up").encode(x[:2]).tolist() == [1, 2]
+    assert get(f"{spec},scale=pow2").quantize(x[4:5]).scale == 16.0
+
+
+@pytest.mark.parametrize(
+    ("table", "extra", "message"),
+    [
+        ("[1.0] * 8", "", "Codebook of .* must contain zero"),
+        ("[0.0, 0.1] * 4", "", r"Value of code 0x1 of .* must be a binary32 value, not 0\.1"),
+        ("[0.0, 1.0]", "", r"decode\(0x2\) of .* must return a number, not raise IndexError"),
+        ("[0.0, 'x'] * 4", "", r"decode\(0x1\) of .* must return a number, not raise ValueError"),
+        (
+            "[0.0, 1.0, float('inf'), -1.0, 2.0, -2.0, 3.0, -3.0]",
+            "",
+            r"Infinities of .* must come in pairs: \+inf without -inf",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def encode(self, x):\n        return np.full(np.shape(x), 1, np.uint8)",
+            r"encode\(decode\(0x0\)\) of .* must be 0x0, not 0x1: 0\.0 became 1\.0",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def rounding_bounds(self, pairs):\n        return -np.sort(pairs.upper)",
+            r"Rounding bounds of .* must ascend, not go from 3\.0 to 2\.0",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def rounding_bounds(self, pairs):\n        return pairs.upper + 0.25",
+            r"encode\(decode\(0x0\)\) of .* must be 0x0, not 0x4: 0\.0 became -1\.0",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def encode(self, x):\n"
+            "        codes = super().encode(x)\n"
+            "        return np.where(np.asarray(x) == 2.5, np.uint8(0), codes)",
+            r"encode of .* must be monotone: .* becomes code 0x2 = 2\.0, but 2\.5 becomes code 0x0",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def rounding_bounds(self, pairs):\n        return pairs.upper[1:]",
+            r"Rounding bounds of .* must have the shape of the pairs \(7,\), not \(6,\)",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    bits = 17",
+            "Width of .* must be 1 to 16 bits, not 17",
+        ),
+        (
+            "[0.0] * 8",
+            "    bits = None",
+            "Format .* must set bits to an integer from 1 to 16",
+        ),
+        ("[0.0] * 8", "Mine = 3", "Format .* must be a class or a function, not 3"),
+        ("[0.0] * 8", "Mine = dict", "Format .* must derive from formats.Format, not be {}"),
+        ("[0.0] * 8", "raise KeyError(1)", "cannot be executed: KeyError: 1"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, table: str, extra: str, message: str) -> None:
+    with pytest.raises(SystolabError, match=message):
+        get(plugin(tmp_path, table, extra))
+
+
+def test_missing_files_and_classes(tmp_path: Path) -> None:
+    with pytest.raises(SystolabError, match=r"Format file must exist: no.py does not"):
+        get("no.py:Mine")
+    spec = plugin(tmp_path, "[0.0] * 8")
+    with pytest.raises(SystolabError, match=r"must define Other, it does not"):
+        get(spec.replace(":Mine", ":Other"))
+    with pytest.raises(SystolabError, match=r"must be spelt .*:ClassName"):
+        get(spec.replace(":Mine", ""))
+
+
+def test_takum_as_a_file() -> None:
+    fmt = get(f"{TAKUM}/systolab_takum.py:Takum")
+    by_hand = {0x40: 1.0, 0x41: 1.125, 0x48: 2.0, 0x50: 8.0, 0x30: 0.125, 0xC0: -1.0, 0xBF: -1.125}
+    assert {code: fmt.decode(code) for code in by_hand} == by_hand
+    assert np.isnan(fmt.decode(0x80))
+    ordered = fmt.values[(np.arange(256) + 129) % 256][:-1]
+    assert (np.diff(ordered) >= 0).all()
+
+
+def test_takum_as_an_installed_package(tmp_path: Path) -> None:
+    """Built and installed by pip as a separate package, found by its entry point."""
+    source = shutil.copytree(TAKUM, tmp_path / "source")
+    target = tmp_path / "site"
+    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run(
+        [sys.executable, *install, "--target", str(target), str(source)], check=True, cwd=tmp_path
+    )
+    script = (
+        "import numpy as np; from formats import families, get; f = get('takum:10');"
+        "print(f.name, f.bits, get('takum').bits, f.encode(np.float32([2.0])).tolist(),"
+        "[x.summary for x in families() if x.name == 'takum'])"
+    )
+    paths = f"import sys; sys.path[:0] = [{str(target)!r}, {str(ROOT)!r}];"
+    result = subprocess.run(
+        [sys.executable, "-c", paths + script], check=True, capture_output=True, text=True
+    )
+    assert result.stdout == "takum:10 10 8 [288] ['plug-in systolab_takum:Takum']\n"
+
+
+def test_the_plugin_stays_small() -> None:
+    lines = (TAKUM / "systolab_takum.py").read_text("utf-8").splitlines()
+    assert sum(bool(line.strip()) for line in lines) < 40
+
+
+def test_codebook_files(tmp_path: Path) -> None:
+    csv = tmp_path / "levels.csv"
+    csv.write_text("# four levels\n-1, 0\n0.1 # rounded to binary32\n1,\n", encoding="utf-8")
+    fmt = get(f"codebook:{csv}")
+    assert fmt.values.tolist() == [-1, 0, float(np.float32(0.1)), 1]
+    assert get(fmt.name) == fmt
+    np.save(tmp_path / "levels.npy", np.array([-1, 0, 0.1, 1]))
+    other = get(f"codebook:{tmp_path}/levels.npy")
+    np.testing.assert_array_equal(other.values, fmt.values)
+    csv.write_text("1, 2, 3", encoding="utf-8")
+    with pytest.raises(SystolabError, match=r"must be a list of 2, 4, 8, .* not of shape \(3,\)"):
+        get(f"codebook:{csv}")
+    csv.write_text("1, x", encoding="utf-8")
+    with pytest.raises(SystolabError, match=r"cannot be read: could not convert string to float"):
+        get(f"codebook:{csv}")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(SystolabError, match=r"cannot be read: .*allow_pickle=False"):
+        get(f"codebook:{tmp_path}/objects.npy")
