@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from formats.errors import SystolabError
+from glenside.estimate import estimated_cycles
 from glenside.nest import A, Loop, Nest, O, P, Role, W
 from glenside.stream_layout import Selection, StreamLayout
 from rtl.kernel import MAX_GUARDS, MAX_LENGTH, MAX_LOOPS, AccessPattern, Array, Guard, Kernel, Mode
@@ -27,17 +28,23 @@ class Candidate:
         kernel: ready for the array.
         w_layout: how the constant W must be stored; None when W lies where the nest says.
         label: the choices made, for reports: dataflow and the loops in the lanes.
+        estimate: rough cycles; candidates are worth timing in ascending order of it.
     """
 
     kernel: Kernel
     w_layout: StreamLayout | None
     label: str
+    estimate: int
 
 
 def lower(
-    nest: Nest, array: Array, w_constant: bool, modes: Sequence[Mode] = tuple(Mode)
+    nest: Nest,
+    array: Array,
+    w_constant: bool,
+    modes: Sequence[Mode] = tuple(Mode),
+    prune: float = 4.0,
 ) -> list[Candidate]:
-    """Every sensible kernel for the nest on the array, without duplicates, in a fixed order.
+    """Every sensible kernel for the nest on the array, the most promising first.
 
     Args:
         nest: what to compute.
@@ -45,6 +52,7 @@ def lower(
         w_constant: W is known at compile time; its strides then say where its elements are in the
             row-major tensor, and every candidate brings a layout of its own.
         modes: dataflows to consider.
+        prune: of each mode, candidates estimated at more than this many times the best are dropped.
 
     Raises:
         SystolabError: no kernel within the machine's limits exists.
@@ -70,7 +78,12 @@ def lower(
             f"Nest must fit {MAX_LOOPS} loops and {MAX_GUARDS} guards a stream, "
             f"not need more ({len(plain.loops)} loops, {len(plain.conditions)} conditions)"
         )
-    return list(found.values())
+    best = {
+        mode: min((c.estimate for c in found.values() if c.kernel.mode is mode), default=0)
+        for mode in modes
+    }
+    kept = [c for c in found.values() if c.estimate <= prune * best[c.kernel.mode]]
+    return sorted(kept, key=lambda c: c.estimate)
 
 
 def _with_unit_loop(nest: Nest, role: Role) -> Nest:
@@ -177,7 +190,8 @@ class _Choice:
                 cut, rows = _row_tiles(tiled, array.acc_rows, exact)
             built = _Builder(cut, self.mode, rows, a_lane, w_lane, selection).build()
             if built is not None:
-                return Candidate(*built, label)
+                kernel, layout = built
+                return Candidate(kernel, layout, label, estimated_cycles(kernel, array.line))
         return None
 
     def _order(self, nest: Nest) -> list[str]:

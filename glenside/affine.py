@@ -1,0 +1,529 @@
+"""Reading terms as affine views, and mapped layers as contractions.
+
+``view`` gives the affine view of an access-pattern term. ``describe`` takes a whole layer, from its
+dot products (or systolic array) through moves, bias and clamp to the tensor it produces.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glenside import language as g
+from glenside.contraction import Axis, Contraction, Linear, NotAffineError, Region
+from glenside.nest import Role
+from glenside.view import View
+from rtl.kernel import affine
+
+# Terms that only rename indices, one to one: a kernel absorbs them in its output addresses.
+MOVES = (
+    g.Access, g.Transpose, g.Squeeze, g.InsertAxis, g.Flatten, g.Reshape, g.ShiftRight,
+)  # fmt: skip
+_SUM = "%sum"  # stands for the array's sums; no tensor of a network is called so
+
+
+def view(term: g.Term) -> View:
+    """The affine view of an access-pattern term over one tensor.
+
+    Raises:
+        NotAffineError: the term computes, joins tensors, or reads them in another way.
+    """
+    reader = _READERS.get(type(term))
+    if reader is None:
+        raise NotAffineError(f"Term '{term.head}' must be an affine access to one tensor")
+    return reader(term)
+
+
+def _tensor(term: g.Term) -> View:
+    assert isinstance(term, g.Tensor)
+    return View.whole(term.name, term.dimensions)
+
+
+def _load(term: g.Term) -> View:
+    assert isinstance(term, g.Load)
+    inner = term.a.a if isinstance(term.a, g.Store) and term.a.layout == term.layout else term.a
+    if not isinstance(inner, g.Tensor):
+        raise NotAffineError("Term 'load' must read a stored tensor")
+    return View.whole(inner.name, term.dimensions, term.layout)
+
+
+def _access(term: g.Term) -> View:
+    assert isinstance(term, g.Access)
+    return replace(view(term.a), split=term.split)
+
+
+def _transpose(term: g.Term) -> View:
+    assert isinstance(term, g.Transpose)
+    inner = view(term.a)
+    return replace(inner, dims=tuple(inner.dims[i] for i in term.permutation))
+
+
+def _windows(term: g.Term) -> View:
+    assert isinstance(term, g.Windows)
+    result = view(term.a)
+    first = result.split
+    positions, insides = [], []
+    for i, (size, stride, step) in enumerate(
+        zip(term.window, term.strides, term.dilation, strict=True)
+    ):
+        result, loop = result.single(first + i)
+        result, inside = result.with_loop(size)
+        result = result.mapped(
+            lambda form, loop=loop, inside=inside, stride=stride, step=step: _windowed(  # type: ignore[misc]
+                form, loop, inside, stride, step
+            )
+        )
+        lengths = list(result.loops)
+        lengths[loop] = term.access[first + i]
+        result = replace(result, loops=tuple(lengths))
+        positions.append((loop,))
+        insides.append((inside,))
+    return result.with_dims((*result.dims[:first], *positions, *insides), first + len(positions))
+
+
+def _windowed(form: Linear, loop: int, inside: int, stride: int, step: int) -> Linear:
+    values = list(form.coefficients)
+    values[inside] = values[loop] * step
+    values[loop] *= stride
+    return Linear(form.offset, tuple(values))
+
+
+def _slice(term: g.Term) -> View:
+    assert isinstance(term, g.Slice)
+    inner, loop = view(term.a).single(term.axis)
+    return inner.shifted(loop, term.lo, term.hi - term.lo)
+
+
+def _pad(term: g.Term) -> View:
+    assert isinstance(term, g.Pad)
+    if term.padding != "zero":
+        raise NotAffineError("Term 'pad' must pad with zeros to be an access")
+    inner, loop = view(term.a).single(term.axis)
+    size = inner.loops[loop]
+    unit = Linear(0, tuple(int(i == loop) for i in range(len(inner.loops))))
+    guarded = replace(inner, conditions=(*inner.conditions, (unit, size)))
+    return guarded.shifted(loop, -term.before, size + term.before + term.after)
+
+
+def _squeeze(term: g.Term) -> View:
+    assert isinstance(term, g.Squeeze)
+    inner = view(term.a)
+    dims = (*inner.dims[: term.axis], *inner.dims[term.axis + 1 :])
+    return inner.with_dims(dims, len(term.access))
+
+
+def _insert_axis(term: g.Term) -> View:
+    assert isinstance(term, g.InsertAxis)
+    inner = view(term.a)
+    return replace(
+        inner,
+        dims=(*inner.dims[: term.axis], (), *inner.dims[term.axis :]),
+        split=len(term.access),
+    )
+
+
+def _broadcast(term: g.Term) -> View:
+    assert isinstance(term, g.Broadcast)
+    result = view(term.a)
+    for dim, size in enumerate(term.dimensions):
+        if size != result.size(dim):
+            result, loop = result.with_loop(size)
+            dims = (*result.dims[:dim], (loop,), *result.dims[dim + 1 :])
+            result = result.with_dims(dims, result.split)
+    return result
+
+
+def _flatten(term: g.Term) -> View:
+    assert isinstance(term, g.Flatten)
+    inner = view(term.a)
+    keep, split = term.keep, inner.split
+    access = tuple(itertools.chain.from_iterable(inner.dims[keep:split]))
+    item = tuple(itertools.chain.from_iterable(inner.dims[split:]))
+    dims = list(inner.dims[:keep])
+    if split > keep:
+        dims.append(access)
+    if len(inner.dims) > split:
+        dims.append(item)
+    return replace(inner, dims=tuple(dims), split=len(term.access))
+
+
+def _reshape(term: g.Term) -> View:
+    assert isinstance(term, g.Reshape)
+    inner = view(term.a)
+    split = inner.split
+    sides = (inner.dims[:split], inner.dims[split:])
+    joined = tuple(tuple(itertools.chain.from_iterable(side)) for side in sides)
+    result = replace(inner, dims=joined, split=1)
+    result = result.regrouped(1, term.to_item).regrouped(0, term.to_access)
+    return replace(result, split=len(term.to_access))
+
+
+def _shift_right(term: g.Term) -> View:
+    assert isinstance(term, g.ShiftRight)
+    inner = view(term.a)
+    return replace(inner, split=inner.split - 1)
+
+
+def _block_diagonal(term: g.Term) -> View:
+    assert isinstance(term, g.BlockDiagonal)
+    inner = view(term.a).regrouped(0, (term.a.access[0] // term.size, term.size))
+    inner, i = inner.single(1)
+    inner, j = inner.with_loop(term.size)
+    same = [0] * len(inner.loops)
+    same[i], same[j] = 1, -1
+    groups, _, rows, columns = inner.dims
+    return replace(
+        inner,
+        conditions=(*inner.conditions, (Linear(0, tuple(same)), 1)),
+        dims=(groups, (j, *rows), (i, *columns)),
+        split=2,
+    )
+
+
+_READERS: Mapping[type[g.Term], Callable[[g.Term], View]] = {
+    g.Tensor: _tensor,
+    g.Load: _load,
+    g.Access: _access,
+    g.Transpose: _transpose,
+    g.Windows: _windows,
+    g.Slice: _slice,
+    g.Pad: _pad,
+    g.Squeeze: _squeeze,
+    g.InsertAxis: _insert_axis,
+    g.Broadcast: _broadcast,
+    g.Flatten: _flatten,
+    g.Reshape: _reshape,
+    g.ShiftRight: _shift_right,
+    g.BlockDiagonal: _block_diagonal,
+}
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A tensor added before the clamp: ``index[channel]`` is the element of each channel."""
+
+    tensor: str
+    index: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A mapped layer: its sums as a contraction and what happens to them on the way out.
+
+    Attributes:
+        contraction: over the tensors' dimensions, layouts still open.
+        layouts: layouts of A, W and O that the term fixes; None where it leaves them open.
+        bias: None when nothing is added.
+        lo, hi: clamp bounds, infinite when there is none.
+        dataflow: what the term promises; None when it is still a dot product.
+    """
+
+    contraction: Contraction
+    layouts: tuple[str | None, str | None, str | None]
+    bias: Bias | None
+    lo: float
+    hi: float
+    dataflow: str | None
+
+
+def describe(term: g.Term, output: str = "output") -> Layer:
+    """The contraction of a layer's term; ``output`` names the tensor that it produces.
+
+    Raises:
+        NotAffineError: the term is not a batched dot product of affine accesses, followed by moves,
+            at most one bias and clamps.
+    """
+    stored = None
+    if isinstance(term, g.Store):
+        stored, term = term.layout, term.a
+    peeled = _peel(term)
+    a, w, batch, dataflow = _operands(peeled.core)
+    va, vw = view(a), view(w)
+    target = view(peeled.rebuild(g.Tensor(_SUM, peeled.core.dims)))
+    axes = _Axes(va, vw, target, batch)
+    bias = None
+    if peeled.bias is not None:
+        bias = axes.bias(view(peeled.bias))
+    return Layer(
+        axes.contraction(output), (va.layout, vw.layout, stored), bias,
+        peeled.lo, peeled.hi, dataflow,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Peeled:
+    core: g.Term
+    rebuild: Callable[[g.Term], g.Term]  # applies the moves between the core and the output
+    bias: g.Term | None  # moved as the output is
+    lo: float
+    hi: float
+
+
+def _peel(term: g.Term) -> _Peeled:
+    moves: list[g.Term] = []
+    bias: g.Term | None = None
+    lo, hi = -math.inf, math.inf
+
+    def rebuild(core: g.Term) -> g.Term:
+        for move in reversed(moves):
+            core = move.with_children((core,))
+        return core
+
+    while True:
+        if isinstance(term, MOVES):
+            moves.append(term)
+            term = term.children()[0]
+        elif isinstance(term, g.Clamp | g.PostProcess):
+            if bias is not None:
+                raise NotAffineError("A clamp must come after the bias, not before it")
+            lo, hi = max(lo, term.lo), min(hi, term.hi)
+            if isinstance(term, g.PostProcess) and not _is_zero(term.bias):
+                bias = rebuild(term.bias)
+            term = term.a
+        elif isinstance(term, g.Compute) and term.function == "relu":
+            if bias is not None:
+                raise NotAffineError("A clamp must come after the bias, not before it")
+            lo, term = max(lo, 0.0), term.a
+        else:
+            return _Peeled(term, rebuild, bias, lo, hi)
+
+
+def _is_zero(term: g.Term) -> bool:
+    while isinstance(term, (*MOVES, g.Broadcast)):
+        term = term.children()[0]
+    return isinstance(term, g.Literal) and term.value == 0.0
+
+
+def _operands(core: g.Term) -> tuple[g.Term, g.Term, int, str | None]:
+    """Both operands, the number of batch dimensions and the dataflow of a core computation."""
+    if isinstance(core, g.SystolicArray):
+        return core.a, core.w, core.batch, core.dataflow
+    if isinstance(core, g.Compute) and core.function == "dot-product":
+        if isinstance(core.a, g.CartesianProduct):
+            return core.a.a, core.a.b, core.a.batch, None
+        if isinstance(core.a, g.Pair):
+            return core.a.a, core.a.b, len(core.a.a.access), None
+    raise NotAffineError(f"Term '{core.head}' must be a dot product of two accesses")
+
+
+class _Axes:
+    """The common loops of both operands and the output.
+
+    Every dimension of the product is a run of loops in each view that has it; cutting all runs at
+    the union of their boundaries makes the loops the same, and those are the axes.
+    """
+
+    def __init__(self, va: View, vw: View, target: View, batch: int) -> None:
+        rows, columns = va.split - batch, vw.split - batch
+        items = len(va.dims) - va.split
+        names = [
+            *((Role.BATCH, f"b{i}") for i in range(batch)),
+            *((Role.ROW, f"m{i}") for i in range(rows)),
+            *((Role.COLUMN, f"n{i}") for i in range(columns)),
+            *((Role.REDUCTION, f"k{i}") for i in range(items)),
+        ]
+        where: dict[str, tuple[int | None, int | None, int | None]] = {}
+        for i in range(batch):
+            where[f"b{i}"] = (i, i, i)
+        for i in range(rows):
+            where[f"m{i}"] = (batch + i, None, batch + i)
+        for i in range(columns):
+            where[f"n{i}"] = (None, batch + i, batch + rows + i)
+        for i in range(items):
+            where[f"k{i}"] = (va.split + i, vw.split + i, None)
+        runs = [
+            _dimension_runs(va),
+            _dimension_runs(vw),
+            _coordinate_runs(target),
+        ]
+        self.views = [va, vw, target]
+        self.axes: list[Axis] = []
+        self.loops: list[tuple[int | None, int | None, int | None]] = []
+        for role, name in names:
+            places = where[name]
+            present = [v for v in range(3) if places[v] is not None]
+            lengths = [
+                [self.views[v].loops[loop] for loop in runs[v][places[v]]]  # type: ignore[index]
+                for v in present
+            ]
+            common = _common(lengths, name)
+            found: list[list[int] | None] = [None, None, None]
+            for v in present:
+                place = places[v]
+                assert place is not None
+                self.views[v], found[v] = _cut_run(self.views[v], runs[v][place], common)
+            for i, length in enumerate(common):
+                label = name if len(common) == 1 else f"{name}.{i}"
+                self.axes.append(Axis(label, role, length))
+                self.loops.append(
+                    tuple(None if run is None else run[i] for run in found)  # type: ignore[arg-type]
+                )
+
+    def _respell(self, which: int, form: Linear) -> Linear:
+        coefficients = tuple(
+            0 if loops[which] is None else form.coefficients[loops[which]]  # type: ignore[index]
+            for loops in self.loops
+        )
+        return Linear(form.offset, coefficients)
+
+    def _region(self, which: int) -> Region:
+        source = self.views[which]
+        return Region(
+            source.tensor,
+            source.shape,
+            tuple(self._respell(which, form) for form in source.coordinates),
+            tuple((self._respell(which, form), bound) for form, bound in source.conditions),
+        )
+
+    def _output(self, name: str) -> Region:
+        target = self.views[2]
+        coordinates = []
+        for dim in range(len(target.dims)):
+            weights = target.weights(dim)
+            form = Linear(0, tuple(weights.get(i, 0) for i in range(len(target.loops))))
+            coordinates.append(self._respell(2, form))
+        shape = tuple(target.size(dim) for dim in range(len(target.dims)))
+        return Region(name, shape, tuple(coordinates))
+
+    def channel(self) -> Linear:
+        """Batch and column indices counted row-major."""
+        result, stride = [0] * len(self.axes), 1
+        for role in (Role.COLUMN, Role.BATCH):
+            for i in reversed(range(len(self.axes))):
+                if self.axes[i].role is role and self.axes[i].length > 1:
+                    result[i] = stride
+                    stride *= self.axes[i].length
+        return Linear(0, tuple(result))
+
+    def contraction(self, output: str) -> Contraction:
+        return Contraction(
+            tuple(self.axes),
+            self._region(0),
+            self._region(1),
+            self._output(output),
+            self.channel(),
+        )
+
+    def bias(self, source: View) -> Bias:
+        """The bias of every channel.
+
+        Raises:
+            NotAffineError: the bias differs between rows.
+        """
+        target = self.views[2]
+        place = [0] * len(self.axes)
+        for dim in range(len(target.dims)):
+            common = _common(
+                [
+                    [target.loops[i] for i in target.dims[dim]],
+                    [source.loops[i] for i in source.dims[dim]],
+                ],
+                f"output {dim}",
+            )
+            source, run = _cut_run(source, source.dims[dim], common)
+            position = 0
+            for loop in target.dims[dim]:  # loops of the bias that make up this loop of the output
+                length, parts = target.loops[loop], []
+                if length == 1:
+                    continue
+                while length > 1:
+                    parts.append(run[position])
+                    length //= source.loops[run[position]]
+                    position += 1
+                axis = next(i for i, loops in enumerate(self.loops) if loops[2] == loop)
+                weight = 1
+                step: int | None = None
+                for part in reversed(parts):
+                    value = _flat(source).coefficients[part]
+                    if step is None:
+                        step = value
+                    elif value != step * weight:
+                        raise NotAffineError("A bias must step evenly through its channels")
+                    weight *= source.loops[part]
+                place[axis] = step or 0
+        moving = [i for i, axis in enumerate(self.axes) if axis.role in (Role.BATCH, Role.COLUMN)]
+        if any(value for i, value in enumerate(place) if i not in moving):
+            raise NotAffineError("A bias must be the same in all rows of a channel")
+        lengths = [self.axes[i].length for i in moving]
+        channel = self.channel()
+        index = np.zeros(math.prod(lengths), dtype=np.int64)
+        index[affine(0, lengths, [channel.coefficients[i] for i in moving])] = affine(
+            _flat(source).offset, lengths, [place[i] for i in moving]
+        )
+        return Bias(source.tensor, index)
+
+
+def _flat(source: View) -> Linear:
+    """The row-major index of what a view reads."""
+    offset, values, stride = 0, [0] * len(source.loops), 1
+    for size, form in zip(reversed(source.shape), reversed(source.coordinates), strict=True):
+        offset += form.offset * stride
+        values = [v + c * stride for v, c in zip(values, form.coefficients, strict=True)]
+        stride *= size
+    return Linear(offset, tuple(values))
+
+
+def _dimension_runs(source: View) -> list[tuple[int, ...]]:
+    return list(source.dims)
+
+
+def _coordinate_runs(target: View) -> list[tuple[int, ...]]:
+    """Loops that make up each coordinate of the sums, slowest first."""
+    runs = []
+    for form, size in zip(target.coordinates, target.shape, strict=True):
+        run = [i for i, c in enumerate(form.coefficients) if c and target.loops[i] > 1]
+        run.sort(key=lambda i, form=form: -form.coefficients[i])  # type: ignore[misc]
+        weight = 1
+        for i in reversed(run):
+            if form.coefficients[i] != weight:
+                raise NotAffineError("Outputs must be moved one to one")
+            weight *= target.loops[i]
+        if weight != size:
+            raise NotAffineError("Outputs must be moved one to one")
+        runs.append(tuple(run))
+    return runs
+
+
+def _common(runs: Sequence[Sequence[int]], name: str) -> list[int]:
+    """Loop lengths, slowest first, that refine all the given runs.
+
+    Raises:
+        NotAffineError: the runs' boundaries do not divide each other.
+    """
+    cuts = {1}
+    for run in runs:
+        product = 1
+        for length in reversed(run):
+            product *= length
+            cuts.add(product)
+    ordered = sorted(cuts)
+    for small, large in itertools.pairwise(ordered):
+        if large % small:
+            raise NotAffineError(
+                f"Dimension {name} must be cut alike by both sides, not at {small} and {large}"
+            )
+    return [large // small for small, large in itertools.pairwise(ordered)][::-1] or [1]
+
+
+def _cut_run(source: View, run: Sequence[int], common: Sequence[int]) -> tuple[View, list[int]]:
+    """The view with a run of loops cut to the common lengths, and those loops."""
+    result: list[int] = []
+    rest = [loop for loop in run if source.loops[loop] > 1]
+    for size in reversed(common):
+        if size == 1:  # a dimension of size one
+            source, unit = source.with_loop(1)
+            result.insert(0, unit)
+            continue
+        loop = rest.pop()
+        if source.loops[loop] == size:
+            result.insert(0, loop)
+        else:
+            source, inner = source.cut(loop, size)
+            rest.append(loop)
+            result.insert(0, inner)
+    return source, result
