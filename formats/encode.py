@@ -1,14 +1,18 @@
-"""Projection of binary32 arrays: the NumPy implementation, and the place for a native one."""
+"""Projection of whole arrays: NumPy's way, and the faster native ones where a table allows them."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.projection import EncoderTable, binary32_key
+from formats import native
+from formats.native import encoder as fast
+from formats.projection import EncoderTable, Projection, binary32_key
 from formats.tensor import Codes
 
-__all__ = ["BinaryLookup", "project_binary32"]
+__all__ = ["BinaryLookup", "Projector", "search"]
 
 _CHUNK = 1 << 16
 
@@ -27,14 +31,14 @@ class BinaryLookup:
             search(table, (high | np.uint32(low)).view(np.float32)) for low in (0, 1, 0xFFFF)
         )
         self.is_exact = bool((above == last).all())
-        self._codes = np.stack([exact, above], axis=1).reshape(-1).astype(dtype)
+        self.codes: Codes = np.stack([exact, above], axis=1).reshape(-1).astype(dtype)
 
     def project(self, x: NDArray[np.float32], out: Codes) -> None:
         """Write the codes of ``x`` (one dimension) to ``out``."""
         bits = x.view(np.uint32)
         index = (bits >> np.uint32(16)) << np.uint32(1)
         index |= (bits & np.uint32(0xFFFF)) != 0
-        np.take(self._codes, index, out=out, mode="clip")
+        np.take(self.codes, index, out=out, mode="clip")
 
 
 def search(table: EncoderTable, x: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -44,13 +48,86 @@ def search(table: EncoderTable, x: NDArray[np.float32]) -> NDArray[np.uint16]:
     return codes
 
 
-def project_binary32(
-    table: EncoderTable, lookup: BinaryLookup | None, x: NDArray[np.float32], out: Codes
-) -> None:
-    """Project ``x`` (contiguous, one dimension) into ``out``, in chunks that stay in cache."""
-    for start in range(0, x.size, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        if lookup is not None:
-            lookup.project(x[part], out[part])
-        else:
-            out[part] = search(table, x[part])
+class Projector:
+    """A deterministic projection, applied to contiguous arrays of one dimension.
+
+    All ways give the codes of ``Projection.encode64``; which one runs follows from its steps.
+    """
+
+    def __init__(self, projection: Projection, bits: int) -> None:
+        """Prepare the projection of a format of ``bits`` bits."""
+        self._projection = projection
+        self._table = projection.encoder()
+        self._bits = bits
+
+    @cached_property
+    def _binary(self) -> fast.BinaryEncoder | None:
+        return fast.binary_encoder(self._table, self._bits) if native.available() else None
+
+    @cached_property
+    def _lookup(self) -> BinaryLookup | None:
+        lookup = BinaryLookup(self._table, np.uint8 if self._bits <= 8 else np.uint16)
+        return lookup if lookup.is_exact else None
+
+    @cached_property
+    def _search(self) -> fast.Search:
+        return fast.Search(self._table)
+
+    @cached_property
+    def _odd_is_enough(self) -> bool:
+        """Whether a binary64 may be rounded to odd binary32 first.
+
+        Rounding to odd keeps every comparison with a binary32 whose last bit is zero. A step at b
+        compares x >= b, or x > the number just before it.
+        """
+        bounds = self._projection.bounds
+        bounds = bounds[np.isfinite(bounds)]
+        with np.errstate(over="ignore"):
+            before = np.nextafter(bounds, -np.inf)
+        return bool((_is_even(bounds) | _is_even(before)).all())
+
+    def project32(self, x: NDArray[np.float32], out: Codes) -> None:
+        """Write the codes of ``x`` to ``out``."""
+        if self._binary is not None:
+            fast.encode_binary(self._binary, x, out)
+            return
+        for start in range(0, x.size, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            if self._lookup is not None and native.available():
+                fast.encode_lookup(self._lookup.codes, x[part], out[part])
+            elif self._lookup is not None:
+                self._lookup.project(x[part], out[part])
+            elif native.available():
+                out[part] = self._search.encode(x[part])
+            else:
+                out[part] = search(self._table, x[part])
+
+    def project64(self, x: NDArray[np.float64], out: Codes) -> None:
+        """Write the codes of ``x`` to ``out``, each rounded once."""
+        odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
+        for start in range(0, x.size, _CHUNK):
+            part = x[start : start + _CHUNK]
+            if native.available() and self._odd_is_enough:
+                fast.round_odd(part, odd)
+                self.project32(odd[: part.size], out[start : start + _CHUNK])
+            else:
+                out[start : start + _CHUNK] = self._projection.encode64(part)
+
+    def project_quotients(self, x: NDArray[np.float32], divisor: float, out: Codes) -> None:
+        """Write the codes of the binary64 quotients ``x / divisor`` to ``out``."""
+        odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
+        for start in range(0, x.size, _CHUNK):
+            part = x[start : start + _CHUNK]
+            if native.available() and self._odd_is_enough:
+                fast.divide_odd(part, divisor, odd)
+                self.project32(odd[: part.size], out[start : start + _CHUNK])
+            else:
+                quotients = part.astype(np.float64) / divisor
+                out[start : start + _CHUNK] = self._projection.encode64(quotients)
+
+
+def _is_even(x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which values are binary32 numbers whose last bit is zero."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    return np.asarray((single == x) & ((single.view(np.uint32) & np.uint32(1)) == 0))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formats.codebook import Codebook, Neighbours
-from formats.encode import BinaryLookup, project_binary32
+from formats.encode import Projector
 from formats.errors import SystolabError
 from formats.projection import (
     EncoderTable,
@@ -30,6 +30,7 @@ from formats.tensor import Codes, QuantizedTensor, expand_blocks
 __all__ = ["Format"]
 
 _CHUNK = 1 << 16
+_SHORT_RUN = 64  # below: one call for each run of equal scales would cost more than it saves
 
 
 class Format(ABC):
@@ -176,9 +177,8 @@ class Format(ABC):
         return self._encoder
 
     @cached_property
-    def _lookup(self) -> BinaryLookup | None:
-        lookup = BinaryLookup(self._encoder, self._code_type)
-        return lookup if lookup.is_exact else None
+    def _projector(self) -> Projector:
+        return Projector(self.projection, self.bits)
 
     @property
     def _code_type(self) -> type[np.uint8] | type[np.uint16]:
@@ -200,12 +200,9 @@ class Format(ABC):
         if self.rounding is Rounding.STOCHASTIC:
             self._encode_stochastic(flat, out)
         elif flat.dtype == np.float32:
-            project_binary32(self._encoder, self._lookup, flat.view(np.float32), out)
+            self._projector.project32(flat.astype(np.float32, copy=False), out)
         else:
-            for start in range(0, flat.size, _CHUNK):
-                out[start : start + _CHUNK] = self.projection.encode64(
-                    flat[start : start + _CHUNK].astype(np.float64)
-                )
+            self._projector.project64(flat.astype(np.float64, copy=False), out)
         return out.reshape(array.shape)
 
     def _encode_stochastic(self, flat: NDArray[np.floating], out: Codes) -> None:
@@ -296,10 +293,27 @@ class Format(ABC):
         return QuantizedTensor(self._encode_scaled(array, full), used, self, block, block_axis)
 
     def _encode_scaled(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
-        if (scale == 1).all():
+        # How many trailing dimensions share one scale (a broadcast one has stride 0).
+        shared = 0
+        for length, stride in zip(reversed(x.shape), reversed(scale.strides), strict=True):
+            if stride != 0 and length != 1:
+                break
+            shared += 1
+        run = int(np.prod(x.shape[x.ndim - shared :]))
+        if x.size == 0 or (shared == x.ndim and scale.flat[0] == 1):
             return self.encode(x)
         # binary64 quotients of binary32 numbers decide every threshold as the exact ones do.
-        return self.encode(x.astype(np.float64) / scale)
+        if x.dtype != np.float32 or self.rounding is Rounding.STOCHASTIC or run < _SHORT_RUN:
+            return self.encode(x.astype(np.float64) / scale)
+        out: Codes = np.empty(x.shape, self._code_type)
+        runs = np.ascontiguousarray(x).reshape(-1, run)
+        one_each = (slice(None),) * (x.ndim - shared) + (0,) * shared
+        divisors = scale[one_each].reshape(-1).tolist()
+        for i, divisor in enumerate(divisors):
+            self._projector.project_quotients(
+                runs[i].astype(np.float32, copy=False), divisor, out.reshape(-1, run)[i]
+            )
+        return out
 
     # --- switches ----------------------------------------------------------------------------
 

@@ -72,21 +72,44 @@ void systolab_encode_lookup16(const float *x, size_t count, const uint16_t *code
     }
 }
 
-void systolab_encode_search(const float *x, size_t count, const uint32_t *keys, size_t size,
-                            const uint16_t *codes, uint16_t nan_code, uint16_t *out) {
+void systolab_encode_search(const float *x, size_t count, const uint32_t *keys,
+                            const uint32_t *first, const uint16_t *codes, uint16_t nan_code,
+                            uint16_t *out) {
     for (size_t i = 0; i < count; ++i) {
         const uint32_t bits = bits_of(x + i);
-        if ((bits & 0x7FFFFFFFu) > INFINITE) {
-            out[i] = nan_code;
-            continue;
-        }
         const uint32_t key = bits ^ (bits >> 31 ? 0xFFFFFFFFu : 0x80000000u);
-        const uint32_t *base = keys;
-        for (size_t left = size; left != 0;) { /* how many keys are <= key, without branches */
-            const size_t middle = (left + 1) / 2;
-            base += base[middle - 1] <= key ? middle : 0;
-            left -= middle;
+        uint32_t low = first[key >> 16], high = first[(key >> 16) + 1];
+        while (low < high) { /* rarely more than once: few steps share their upper 16 bits */
+            const uint32_t middle = low + (high - low) / 2;
+            if (keys[middle] <= key) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
         }
-        out[i] = codes[base - keys];
+        out[i] = (bits & 0x7FFFFFFFu) > INFINITE ? nan_code : codes[low];
+    }
+}
+
+static inline __attribute__((always_inline)) float round_odd(double x) {
+    const float nearest = (float)x;
+    const double back = nearest;
+    uint32_t bits = bits_of(&nearest);
+    const uint32_t outward = __builtin_fabs(x) > __builtin_fabs(back) ? 1u : 0xFFFFFFFFu;
+    bits += back != x && (bits & 1) == 0 ? outward : 0;
+    float odd;
+    memcpy(&odd, &bits, sizeof odd);
+    return odd;
+}
+
+CLONES void systolab_round_odd(const double *x, size_t count, float *out) {
+    for (size_t i = 0; i < count; ++i) {
+        out[i] = round_odd(x[i]);
+    }
+}
+
+CLONES void systolab_divide_odd(const float *x, size_t count, double divisor, float *out) {
+    for (size_t i = 0; i < count; ++i) {
+        out[i] = round_odd((double)x[i] / divisor);
     }
 }

@@ -51,9 +51,11 @@ _SIGNATURES: dict[str, tuple[tuple[type, ...], type | None]] = {
     "systolab_encode_lookup8": (_ENCODE, None),
     "systolab_encode_lookup16": (_ENCODE, None),
     "systolab_encode_search": (
-        (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _U16, _POINTER),
+        (_POINTER, _SIZE, _POINTER, _POINTER, _POINTER, _U16, _POINTER),
         None,
     ),
+    "systolab_round_odd": ((_POINTER, _SIZE, _POINTER), None),
+    "systolab_divide_odd": ((_POINTER, _SIZE, _DOUBLE, _POINTER), None),
     "systolab_postprocess_binary32": (
         (_POINTER, _SIZE, _SIZE, _POINTER, _POINTER, _FLOAT, _FLOAT, _POINTER),
         None,

@@ -110,9 +110,18 @@ void systolab_encode_lookup8(const float *x, size_t count, const uint8_t *codes,
 void systolab_encode_lookup16(const float *x, size_t count, const uint16_t *codes,
                               uint16_t *out);
 
-/* Any projection: codes[number of keys <= key(x)], key(x) = bits ^ (sign ? ~0 : 2^31). */
-void systolab_encode_search(const float *x, size_t count, const uint32_t *keys, size_t size,
-                            const uint16_t *codes, uint16_t nan_code, uint16_t *out);
+/* Any projection: codes[number of keys <= key(x)], key(x) = bits ^ (sign ? ~0 : 2^31).  The keys
+ * ascend; first[i] is the number of keys below i << 16, for i <= 2^16. */
+void systolab_encode_search(const float *x, size_t count, const uint32_t *keys,
+                            const uint32_t *first, const uint16_t *codes, uint16_t nan_code,
+                            uint16_t *out);
+
+/* Binary64 to binary32 by rounding to odd: inexact results have their last bit set, so that a
+ * later projection with coarser thresholds is that of the exact value. */
+void systolab_round_odd(const double *x, size_t count, float *out);
+
+/* The same for the binary64 quotients x / divisor. */
+void systolab_divide_odd(const float *x, size_t count, double divisor, float *out);
 
 /* ---- Post-processing ----------------------------------------------------------------------- */
 
