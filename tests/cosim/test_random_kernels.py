@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from cosim.model import Model
 from formats import get
 from formats.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
 from formats.format import Format
+from formats.tensor import Codes
 from rtl import AccessPattern, Array, Kernel, Mode
 from rtl.gemm import gemm_kernel
 from rtl.timing import cycles
@@ -38,7 +38,9 @@ ARRAYS = {
     "4x4 adaptivfloat exact": _array(4, 4, (AF8, AF8, AF8), Exact()),
     "5x3 mixed wrap": _array(5, 3, ("adaptivfloat:6,3", "adaptivfloat:4,2", AF8), Wrap(20)),
     "3x5 e5m2 float32": _array(3, 5, ("e5m2", "e4m3fn", "e5m2"), Float32(), acc_rows=40),
-    "1x4 int8 saturate": _array(1, 4, ("int:8", "int:8", "int:8"), Saturate(18), line=8),
+    # Wide enough for the parameters of twelve columns to arrive last.
+    "2x12 int8 saturate": _array(2, 12, ("int:8", "int:8", "int:8"), Saturate(18)),
+    "1x4 wide codes exact": _array(1, 4, ("fixed:10,6", "int:8", "fixed:12,4"), Exact(), line=8),
     "4x1 adaptivfloat float32": _array(4, 1, (AF8, AF8, AF8), Float32(), line=16),
     "1x1 posit exact": _array(1, 1, ("posit:8,1",) * 3, Exact()),
 }
@@ -66,13 +68,11 @@ def kernels(draw: st.DrawFn, array: Array) -> Kernel:
     return gemm_kernel(array, m, k, n, mode, *strides)
 
 
-def _memory(
-    pattern: AccessPattern, fmt: Format, specials: bool, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _memory(pattern: AccessPattern, fmt: Format, specials: bool, rng: np.random.Generator) -> Codes:
     """Random codes, with a NaN or infinity now and then where ``specials``."""
     reached = pattern.addresses()[pattern.active()]
     size = int(reached.max()) + 1 if reached.size else 1
-    codes = rng.integers(0, 1 << fmt.bits, size).astype(np.uint8)
+    codes = rng.integers(0, 1 << fmt.bits, size).astype(np.uint8 if fmt.bits <= 8 else np.uint16)
     special = ~np.isfinite(fmt.values[codes])
     codes[special & (rng.random(size) < (0.9 if specials else 1))] = fmt.zero_code
     return codes
