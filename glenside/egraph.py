@@ -128,6 +128,8 @@ class EGraph:
         self._purposes = tuple(dict.fromkeys(rule.purpose for rule in rules))
         self._bound: dict[Term, str] = {}
         self._products: set[Dims] = set()
+        self._pending: list[str] = []
+        self._loads = 0
         self.matches: Counter[str] = Counter()
         self.iterations = 0
         self._run(declarations(self._purposes))
@@ -137,34 +139,43 @@ class EGraph:
         return list(self._engine.run_program(*self._engine.parse_program(text)))
 
     def insert(self, name: str, term: Term) -> None:
-        """Adds `term` under `name`, subterm by subterm with its shape."""
-        commands: list[str] = []
+        """Adds `term` under `name`, subterm by subterm with its shape, before the next reading."""
+        actions: list[str] = []
+        self._bound.clear()
         for node in term.walk():
             if node in self._bound:
                 continue
-            variable = f"$t{len(self._bound)}"
+            variable = self._bound[node] = f"t{len(self._bound)}"
             operands = " ".join(
                 self._bound[value] if isinstance(value, Term) else _literal(value)
                 for value in node.operands()
             )
-            commands.append(f"(let {variable} ({_constructor(node.head)} {operands}))")
-            commands.append(f"(set (access-dims {variable}) {_ints(node.access)})")
-            commands.append(f"(set (item-dims {variable}) {_ints(node.item)})")
+            actions.append(f"(let {variable} ({_constructor(node.head)} {operands}))")
+            actions.append(f"(set (access-dims {variable}) {_ints(node.access)})")
+            actions.append(f"(set (item-dims {variable}) {_ints(node.item)})")
             for dims in (node.access, node.item):
                 if dims not in self._products:
                     self._products.add(dims)
-                    commands.append(f"(set (product {_ints(dims)}) {prod(dims)})")
+                    actions.append(f"(set (product {_ints(dims)}) {prod(dims)})")
             if isinstance(node, Transpose):
                 p = node.permutation
                 q = tuple(p.index(i) for i in range(len(p)))
-                commands.append(f"(set (inverse {_ints(p)}) {_ints(q)})")
-                commands.append(f"(set (inverse {_ints(q)}) {_ints(p)})")
-            self._bound[node] = variable
-        commands.append(f"(root {json.dumps(name)} {self._bound[term]})")
-        self._run("\n".join(commands))
+                actions.append(f"(set (inverse {_ints(p)}) {_ints(q)})")
+                actions.append(f"(set (inverse {_ints(q)}) {_ints(p)})")
+        actions.append(f"(root {json.dumps(name)} {self._bound[term]})")
+        self._pending.append(" ".join(actions))
+
+    def _flush(self) -> None:
+        """Runs the pending insertions, each as a program of its own: parsing is quadratic."""
+        for i, actions in enumerate(self._pending):
+            load = f"load-{self._loads + i}"
+            self._run(f"(ruleset {load}) (rule () ({actions}) :ruleset {load}) (run {load} 1)")
+        self._loads += len(self._pending)
+        self._pending = []
 
     def saturate(self) -> bool:
         """Runs every rule until nothing changes; False if the iteration limit came first."""
+        self._flush()
         rulesets = " ".join(f"(run {purpose})" for purpose in self._purposes)
         for _ in range(ITERATION_LIMIT):
             self.iterations += 1
@@ -177,6 +188,7 @@ class EGraph:
 
     def snapshot(self) -> Snapshot:
         """Every class with its nodes, as Python data."""
+        self._flush()
         return _read(json.loads(self._engine.serialize([]).to_json())["nodes"])
 
 

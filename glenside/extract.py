@@ -1,68 +1,152 @@
-"""Reading terms back out of an e-graph: the smallest form of a class, and all short ways to it."""
+"""Extraction at least total cost, where shared parts are paid once (DAG cost).
+
+Finding the optimum is NP-hard. `extract` builds a solution greedily from the leaves, compares it
+with the seeds it is given, and improves the best by exchanging single choices until none helps. Ties
+go to the earlier choice, so the result depends on nothing but its arguments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from glenside.egraph import ClassId, Node, Snapshot
-from glenside.language import Term
+from formats.errors import SystolabError
+
+Label = TypeVar("Label")
 
 
 @dataclass(frozen=True)
-class Form:
-    """A term with the order by which the best of a class is chosen: size, then text."""
+class Choice(Generic[Label]):
+    """One way to have a class: what it costs by itself and which classes it needs."""
 
-    size: int
-    text: str
-    term: Term
-
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.size, self.text
+    cost: int
+    needs: tuple[str, ...]
+    label: Label
 
 
-def smallest(
-    snapshot: Snapshot, constructs: Collection[type[Term]] | None = None
-) -> Mapping[ClassId, Term]:
-    """The smallest term of every class that has one built only from `constructs`.
+Graph = Mapping[str, Sequence[Choice[Label]]]
 
-    Ties go to the lexicographically first text, so the result does not depend on e-graph order.
+
+@dataclass(frozen=True)
+class Solution(Generic[Label]):
+    """A choice for every class that the roots need, in an order that respects needs."""
+
+    choices: Mapping[str, Choice[Label]]
+    cost: int
+
+
+def extract(
+    graph: Graph[Label],
+    roots: Sequence[str],
+    seeds: Iterable[Mapping[str, Choice[Label]]] = (),
+) -> Solution[Label]:
+    """The best solution found.
+
+    Args:
+        graph: the choices of every class.
+        roots: classes that are wanted.
+        seeds: other solutions to start from.
+
+    Raises:
+        SystolabError: a root has no finite solution.
     """
-    best: dict[ClassId, Form] = {}
-    changed = True
-    while changed:
+    table = _greedy(graph)
+    for root in roots:
+        if root not in table:
+            raise SystolabError(f"Root {root} must be computable, not out of reach of every rule")
+    best = _improve(graph, roots, table, _reach(roots, table))
+    for seed in seeds:
+        solution = _improve(graph, roots, {**table, **seed}, _reach(roots, {**table, **seed}))
+        if solution.cost < best.cost:
+            best = solution
+    return best
+
+
+def greedy(graph: Graph[Label], roots: Sequence[str]) -> Solution[Label]:
+    """The greedy solution alone: every class takes what is best for itself."""
+    solution = _reach(roots, _greedy(graph))
+    assert solution is not None
+    return solution
+
+
+def _greedy(graph: Graph[Label]) -> dict[str, Choice[Label]]:
+    """For every class the choice whose needs, each with all it needs, cost least together."""
+    users: dict[str, list[str]] = {}
+    for name, choices in graph.items():
+        for choice in choices:
+            for need in choice.needs:
+                users.setdefault(need, []).append(name)
+    table: dict[str, Choice[Label]] = {}
+    paid: dict[str, dict[str, int]] = {}
+    totals: dict[str, int] = {}
+    pending = dict.fromkeys(graph)
+    while pending:
+        name = next(iter(pending))
+        del pending[name]
         changed = False
-        for name, nodes in snapshot.classes.items():
-            for node in nodes:
-                if constructs is not None and node.construct not in constructs:
-                    continue
-                form = _build(node, best)
-                if form is not None and (name not in best or form.key < best[name].key):
-                    best[name] = form
-                    changed = True
-    return {name: form.term for name, form in best.items()}
+        for choice in graph[name]:
+            if any(need not in paid or name in paid[need] for need in choice.needs):
+                continue
+            whole: dict[str, int] = {}
+            for need in choice.needs:
+                whole |= paid[need]
+            whole[name] = choice.cost
+            total = sum(whole.values())
+            if name not in totals or total < totals[name]:
+                table[name], paid[name], totals[name] = choice, whole, total
+                changed = True
+        if changed:
+            pending.update(dict.fromkeys(users.get(name, ())))
+    return table
 
 
-def _build(node: Node, best: Mapping[ClassId, Form]) -> Form | None:
-    operands: list[object] = []
-    size = 1
-    for value in node.operands:
-        if isinstance(value, ClassId):
-            if value not in best:
+def _reach(roots: Sequence[str], table: Mapping[str, Choice[Label]]) -> Solution[Label] | None:
+    """What the roots need under the choices of `table`, or None if it runs in a circle."""
+    order: dict[str, Choice[Label]] = {}
+    active: set[str] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        name, done = stack.pop()
+        if done:
+            active.discard(name)
+            order[name] = table[name]
+        elif name in active:
+            return None
+        elif name not in order:
+            if name not in table:
                 return None
-            operands.append(best[value].term)
-            size += best[value].size
-        else:
-            operands.append(value)
-    term = node.construct(*operands)
-    return Form(size, str(term), term)
+            active.add(name)
+            stack.append((name, True))
+            stack.extend((need, False) for need in reversed(table[name].needs))
+    return Solution(order, sum(choice.cost for choice in order.values()))
 
 
-def forms(snapshot: Snapshot, name: ClassId, best: Mapping[ClassId, Term]) -> Iterator[Term]:
-    """One term for each node of a class, over the best terms of its children."""
-    for node in snapshot.classes[name]:
-        if all(child in best for child in node.children()):
-            yield node.construct(
-                *(best[value] if isinstance(value, ClassId) else value for value in node.operands)
-            )
+def _improve(
+    graph: Graph[Label],
+    roots: Sequence[str],
+    table: Mapping[str, Choice[Label]],
+    solution: Solution[Label] | None,
+) -> Solution[Label]:
+    """Exchanges single choices while that lowers the total."""
+    if solution is None:
+        solution = _reach(roots, _greedy(graph))
+        assert solution is not None
+    current = dict(table)
+    improved = True
+    while improved:
+        improved = False
+        for name in solution.choices:
+            for choice in graph[name]:
+                if choice.cost >= solution.cost or name not in solution.choices:
+                    continue
+                old = current[name]
+                current[name] = choice
+                other = _reach(roots, current)
+                if other is not None and other.cost < solution.cost:
+                    solution, improved = other, True
+                else:
+                    current[name] = old
+            if improved:
+                break
+    return solution

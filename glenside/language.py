@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from math import prod
 from typing import ClassVar
 
@@ -56,6 +57,12 @@ def _require_axis(axis: int, ndim: int, name: str) -> None:
     _require(0 <= axis < ndim, f"{name}: axis", f"in 0..{ndim - 1}", axis)
 
 
+@cache
+def operand_names(construct: type[Term]) -> tuple[str, ...]:
+    """Names of a construct's operands, in order."""
+    return tuple(f.name for f in fields(construct) if f.init)
+
+
 @dataclass(frozen=True)
 class Term:
     """A node of a program. Subclasses state their operands as fields and their shape rule."""
@@ -84,7 +91,7 @@ class Term:
 
     def operands(self) -> tuple[object, ...]:
         """Field values in order, without the derived shape."""
-        return tuple(getattr(self, f.name) for f in fields(self) if f.init)
+        return tuple(getattr(self, name) for name in operand_names(type(self)))
 
     def children(self) -> tuple[Term, ...]:
         return tuple(value for value in self.operands() if isinstance(value, Term))

@@ -93,7 +93,8 @@ class Partition:
         macs = prod(dot.access) * prod(dot.a.item[1:])
         has_bias = any(isinstance(t, g.Pair) for t in term.walk())
         term, layers, output, op = self._epilogue(layer, term, has_bias, op)
-        slots, bindings = {}, {}
+        slots: dict[str, str] = {}
+        bindings: dict[str, g.Term] = {}
         for leaf in term.tensors():
             kind = "c" if leaf.name in self.network.constants else "x"
             slot = f"{kind}{sum(name[0] == kind for name in slots)}"
@@ -105,8 +106,9 @@ class Partition:
         self, core: Layer, term: g.Term, has_bias: bool, op: str
     ) -> tuple[g.Term, tuple[str, ...], str, str]:
         """Follows the single consumer while it is movement, a bias or a clamp."""
-        best = (term, (core.name,), core.outputs[0], op)
-        layers, tensor = (core.name,), core.outputs[0]
+        best: tuple[g.Term, tuple[str, ...], str, str] = (term, (core.name,), core.outputs[0], op)
+        layers: tuple[str, ...] = (core.name,)
+        tensor = core.outputs[0]
         while tensor not in self.network.outputs:
             consumers = self._consumers.get(tensor, [])
             if len(consumers) != 1:

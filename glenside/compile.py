@@ -1,0 +1,294 @@
+"""From a network and an array to a program: the whole compiler.
+
+Layers become regions (terms over slots); regions that are not known yet saturate in an e-graph and
+leave their options; the network is assembled from options, copies and host steps, and extraction
+picks kernels, dataflows and layouts of all layers together at least total cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from formats.errors import SystolabError
+from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
+from glenside.extract import Choice, Solution, extract
+from glenside.knowledge import Knowledge, Option, is_constant, layout_names
+from glenside.layout import Layout
+from glenside.network import Layer, Network
+from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Statistics, Step
+from glenside.regions import MOVEMENT, Partition, Region
+from rtl.kernel import Array, Mode
+
+Graph = Mapping[str, Sequence[Choice[Label]]]
+
+
+def compile(network: Network, array: Array, knowledge: Knowledge | None = None) -> Program:
+    """The program of least total cycles that was found.
+
+    Args:
+        network: what to run.
+        array: on which machine.
+        knowledge: what earlier compilations for this array learnt; grows.
+
+    Raises:
+        SystolabError: the knowledge belongs to another array.
+    """
+    knowledge = knowledge or Knowledge(array)
+    if knowledge.array != array:
+        raise SystolabError("Knowledge must be of the array that is compiled for")
+    return _Compiler(network, array, knowledge).program()
+
+
+class _Compiler:
+    def __init__(self, network: Network, array: Array, knowledge: Knowledge) -> None:
+        self._network = network
+        self._array = array
+        self._knowledge = knowledge
+        self._partition = Partition(network)
+        regions = self._partition.regions
+        distinct = {region.key for region in regions.values()}
+        known = sum(key in knowledge for key in distinct)
+        learnt = knowledge.learn(regions.values())
+        self._statistics = Statistics(
+            regions=len(regions),
+            distinct=len(distinct),
+            known=known,
+            nodes=learnt.nodes,
+            classes=learnt.classes,
+            iterations=learnt.iterations,
+            applications=learnt.applications,
+            saturated=learnt.saturated,
+        )
+        self._options = {
+            output: knowledge.options(region)
+            for output, region in regions.items()
+            if knowledge.options(region)
+        }
+        self._host_layers = {layer.name: layer for layer in self._on_host()}
+
+    # Which layers run on the host
+
+    def _on_host(self) -> list[Layer]:
+        """Layers that the host runs: all that no region covers and whose output someone needs.
+
+        A layer that moves elements is needed only by the host or as an output of the network:
+        regions read through it.
+        """
+        covered = {name for o in self._options for name in self._partition.regions[o].layers}
+        needed = set(self._network.outputs)
+        for output in self._options:
+            needed.update(self._partition.regions[output].slots.values())
+        found = []
+        for layer in reversed(self._network.layers):
+            if layer.name in covered or not needed.intersection(layer.outputs):
+                continue
+            found.append(layer)
+            needed.update(layer.inputs)
+        return found[::-1]
+
+    # The network as an e-graph
+
+    def _layouts(self, tensor: str) -> tuple[str, ...]:
+        shape = self._network.shapes[tensor]
+        return layout_names(tuple(shape), self._array) if shape else ()
+
+    def _graph(self) -> Graph:
+        assembly = Assembly()
+        for tensor, shape in self._network.inputs.items():
+            assembly.given(tensor, Layout.row_major(len(shape)).name)
+        tensors = set(self._network.inputs)
+        for key in sorted({self._partition.regions[o].key for o in self._options}):
+            region = next(r for r in self._partition.regions.values() if r.key == key)
+            for index, option in enumerate(self._knowledge.options(region)):
+                assembly.option(key, index, tuple(option.layouts.values()), option.output)
+        for output in self._options:
+            region = self._partition.regions[output]
+            option = self._options[output][0]
+            operands = tuple(region.slots[slot] for slot in option.layouts)
+            assembly.applies(output, region.key, operands)
+            tensors.add(output)
+        for layer in self._host_layers.values():
+            self._assemble_host(assembly, layer)
+            tensors.update(t for t in layer.outputs if t)
+        for tensor in sorted(tensors):
+            if self._network.shapes[tensor]:
+                assembly.layouts(tensor, self._layouts(tensor))
+        return assembly.choices(self._cost)
+
+    def _assemble_host(self, assembly: Assembly, layer: Layer) -> None:
+        """A host step works in any one layout if all tensors have one rank, else in row-major."""
+        inputs = [t for t in layer.inputs if t and t not in self._network.constants]
+        outputs = [t for t in layer.outputs if t]
+        ranks = {len(self._network.shapes[t]) for t in (*inputs, *outputs)}
+        free = len(ranks) == 1 and layer.op not in MOVEMENT
+        names = {name for t in outputs for name in self._layouts(t)} if free else set()
+        rows = {rank: Layout.row_major(rank).name if rank else "" for rank in ranks}
+        for name in sorted(names | ({""} if not free else set())):
+            for output in outputs:
+                assembly.host(
+                    layer.name,
+                    name,
+                    ((t, self._nearest(t, name) or rows[self._rank(t)]) for t in inputs),
+                    (output, self._nearest(output, name) or rows[self._rank(output)]),
+                )
+
+    def _rank(self, tensor: str) -> int:
+        return len(self._network.shapes[tensor])
+
+    def _nearest(self, tensor: str, name: str) -> str | None:
+        """The layout itself, or the tensor's equal of it where sizes of one make some equal."""
+        if not name:
+            return None
+        names = self._layouts(tensor)
+        return name if name in names else names[0]
+
+    def _cost(self, label: Label) -> int:
+        if isinstance(label, Run):
+            return self._options[label.output][label.index].cycles
+        if isinstance(label, Copied):
+            shape = self._network.shapes[label.tensor]
+            return sum(
+                -(-Layout.parse(name).size(tuple(shape)) // self._array.line)
+                for name in (label.source, label.target)
+            )
+        return 0
+
+    # Extraction
+
+    def _roots(self) -> list[str]:
+        roots = []
+        for tensor in self._network.outputs:
+            if tensor in self._network.constants:
+                continue
+            rank = self._rank(tensor)
+            roots.append(buffer_name(tensor, Layout.row_major(rank).name if rank else ""))
+        return roots
+
+    def _policies(self, graph: Graph) -> dict[str, Solution[Label]]:
+        """Solutions under fixed policies: one layout for all images, or one dataflow for all."""
+        blocked = f"NCHW{self._array.line}c"
+        policies: dict[str, Callable[[Label], bool]] = {
+            f"all {name}": lambda label, name=name: self._keeps(label, name)  # type: ignore[misc]
+            for name in ("NCHW", "NHWC", blocked)
+        }
+        for mode in Mode:
+            policies[f"all {mode.value}"] = lambda label, mode=mode: (  # type: ignore[misc]
+                not isinstance(label, Run)
+                or self._options[label.output][label.index].dataflow == mode.value
+            )
+        found = {}
+        for name, allowed in policies.items():
+            kept = {
+                buffer: [choice for choice in choices if allowed(choice.label)]
+                for buffer, choices in graph.items()
+            }
+            try:
+                found[name] = extract(kept, self._roots())
+            except SystolabError:
+                continue  # some layer has no option under this policy
+        return found
+
+    def _keeps(self, label: Label, name: str) -> bool:
+        """Whether a kernel or host step keeps all images in layout `name`."""
+        if isinstance(label, Run):
+            option = self._options[label.output][label.index]
+            region = self._partition.regions[label.output]
+            used = {region.slots[slot]: layout for slot, layout in option.layouts.items()}
+            used[label.output] = option.output
+            return all(
+                self._rank(tensor) != 4 or layout == self._nearest(tensor, name)
+                for tensor, layout in used.items()
+            )
+        if isinstance(label, OnHost):
+            return not label.layout or "H" not in label.layout or label.layout in (name, "NCHW")
+        return True
+
+    def program(self) -> Program:
+        graph = self._graph()
+        policies = self._policies(graph)
+        solution = extract(graph, self._roots(), [p.choices for p in policies.values()])
+        return Program(
+            self._network,
+            self._array,
+            self._steps(solution),
+            {name: policy.cost for name, policy in policies.items()},
+            self._statistics,
+        )
+
+    def _steps(self, solution: Solution[Label]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        done: set[str] = set()
+        for choice in solution.choices.values():
+            label = choice.label
+            if isinstance(label, Run):
+                steps.append(self._kernel_step(label))
+            elif isinstance(label, Copied):
+                steps.append(
+                    CopyStep(
+                        f"{label.tensor}: {label.source} to {label.target}",
+                        label.tensor,
+                        Layout.parse(label.source),
+                        Layout.parse(label.target),
+                        choice.cost,
+                    )
+                )
+            elif isinstance(label, OnHost) and label.step not in done:
+                done.add(label.step)
+                steps.append(self._host_step(self._host_layers[label.step]))
+        return tuple(steps)
+
+    def _host_step(self, layer: Layer) -> HostStep:
+        reason = self._partition.reasons.get(layer.name)
+        if reason is None:
+            reason = (
+                "moves elements for the host"
+                if layer.op in MOVEMENT
+                else "no kernel within the array's limits"
+            )
+        return HostStep(layer.name, (layer.name,), reason)
+
+    def _kernel_step(self, run: Run) -> KernelStep:
+        region = self._partition.regions[run.output]
+        options = self._options[run.output]
+        option = options[run.index]
+        a, w = (self._operand(region, option, view) for view in option.operands)
+        o = Operand(run.output, Layout.parse(option.output), self._shape(run.output))
+        return KernelStep(
+            name=region.layers[0],
+            layers=region.layers,
+            op=region.op,
+            kernel=option.kernel,
+            a=a,
+            w=w,
+            o=o,
+            bias=None if option.bias is None else region.slots[option.bias.tensor],
+            bias_index=None if option.bias is None else option.bias.index,
+            lo=option.target.lo,
+            hi=option.target.hi,
+            macs=region.macs,
+            cycles=option.cycles,
+            alternatives=_alternatives(options),
+            rules=option.target.rules,
+            source=region.term,
+            slots=region.slots,
+            target=option.target.term,
+        )
+
+    def _operand(self, region: Region, option: Option, slot: str) -> Operand:
+        tensor = region.slots[slot]
+        if is_constant(slot):
+            assert option.w_layout is not None
+            return Operand(tensor, option.w_layout, self._shape(tensor))
+        return Operand(tensor, Layout.parse(option.layouts[slot]), self._shape(tensor))
+
+    def _shape(self, tensor: str) -> tuple[int, ...]:
+        return tuple(self._network.shapes[tensor])
+
+
+def _alternatives(options: Sequence[Option]) -> dict[str, int]:
+    """Cycles of every way that is known, by dataflow and layouts, cheapest first."""
+    named = {
+        f"{option.dataflow} {' '.join(option.layouts.values())} -> {option.output}": option.cycles
+        for option in options
+    }
+    return dict(sorted(named.items(), key=lambda item: (item[1], item[0])))

@@ -1,0 +1,154 @@
+"""A compiled network: steps in execution order, for the array and for the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glenside.language import Term
+from glenside.layout import Layout
+from glenside.network import Network, Shape
+from glenside.stream_layout import StreamLayout
+from rtl.kernel import Array, Kernel
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor of the network as it stands in memory."""
+
+    tensor: str
+    layout: Layout | StreamLayout
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Codes in memory."""
+        return self.layout.size(self.shape)
+
+
+@dataclass(frozen=True)
+class KernelStep:
+    """One run of the array.
+
+    Attributes:
+        name: of the source layer whose products it computes.
+        layers: source layers it covers.
+        op: in words.
+        kernel: what the array executes.
+        a, w, o: operands; a and w may be activations or constants.
+        bias: constant added before the clamp, or None.
+        bias_index: for every index of the kernel's P stream, the element of the flat bias.
+        lo, hi: the clamp, in real values; infinite for none.
+        macs: multiply-accumulates of the source layer (padding included).
+        cycles: predicted, exactly.
+        alternatives: cycles of the best other ways, by dataflow and layouts.
+        rules: names of the rules that led here.
+        source: the layer as a term over slots.
+        slots: the tensor in every slot.
+        target: the chosen form of the source, on the array.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    op: str
+    kernel: Kernel
+    a: Operand
+    w: Operand
+    o: Operand
+    bias: str | None
+    bias_index: NDArray[np.int64] | None
+    lo: float
+    hi: float
+    macs: int
+    cycles: int
+    alternatives: Mapping[str, int]
+    rules: tuple[str, ...]
+    source: Term
+    slots: Mapping[str, str]
+    target: Term
+
+
+@dataclass(frozen=True)
+class HostStep:
+    """Layers that the host evaluates in binary32 on dequantised values."""
+
+    name: str
+    layers: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class CopyStep:
+    """The host copies a tensor into another layout.
+
+    Attributes:
+        name: tensor and layouts.
+        tensor: what is copied.
+        source, target: layouts.
+        cycles: lines read and lines written.
+    """
+
+    name: str
+    tensor: str
+    source: Layout
+    target: Layout
+    cycles: int
+
+
+Step = KernelStep | HostStep | CopyStep
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What compiling took.
+
+    Attributes:
+        regions: layers that the array runs.
+        distinct: regions of different shapes among them.
+        known: distinct regions that needed no saturation.
+        nodes, classes: size of the e-graph that was saturated for the others.
+        iterations: of saturation.
+        applications: rule matches during saturation.
+        saturated: whether the rules had nothing left to say.
+    """
+
+    regions: int
+    distinct: int
+    known: int
+    nodes: int
+    classes: int
+    iterations: int
+    applications: int
+    saturated: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network for an array.
+
+    Attributes:
+        network: what was compiled.
+        array: for which machine.
+        steps: in execution order.
+        policies: total cycles of fixed policies, by name ("all NCHW", ...); None where a policy
+            cannot run the network.
+        statistics: what compiling took.
+    """
+
+    network: Network
+    array: Array
+    steps: tuple[Step, ...]
+    policies: Mapping[str, int]
+    statistics: Statistics
+
+    @property
+    def kernels(self) -> tuple[KernelStep, ...]:
+        return tuple(step for step in self.steps if isinstance(step, KernelStep))
+
+    @property
+    def cycles(self) -> int:
+        """Kernels and copies together."""
+        return sum(step.cycles for step in self.steps if not isinstance(step, HostStep))

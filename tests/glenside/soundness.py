@@ -1,0 +1,83 @@
+"""Runs a rule on random terms and interprets both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from glenside import language as g
+from glenside.egraph import EGraph
+from glenside.forms import forms, smallest
+from glenside.interpreter import evaluate
+from glenside.rules.rule import Rule
+
+Rng = np.random.Generator
+Generator = Callable[["Terms"], g.Term]
+
+
+class Terms:
+    """Random ingredients of terms; every leaf gets values of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.values: dict[str, np.ndarray] = {}
+
+    def integer(self, lo: int, hi: int) -> int:
+        return int(self.rng.integers(lo, hi + 1))
+
+    def dims(self, rank: int, hi: int = 4) -> g.Dims:
+        return tuple(self.integer(1, hi) for _ in range(rank))
+
+    def leaf(self, access: g.Dims, item: g.Dims = ()) -> g.Term:
+        name = f"t{len(self.values)}"
+        dims = (*access, *item)
+        self.values[name] = self.rng.integers(-9, 10, dims)
+        tensor = g.Tensor(name, dims)
+        return g.Access(tensor, len(access)) if item else tensor
+
+    def permutation(self, rank: int) -> g.Dims:
+        return tuple(int(i) for i in self.rng.permutation(rank))
+
+    def reshaped(self, dims: g.Dims) -> g.Dims:
+        """Other dimensions with as many elements: dims cut in factors, some joined again."""
+        factors: list[int] = []
+        for d in dims:
+            cut = next((f for f in (2, 3, 5) if d % f == 0 and d > f and self.integer(0, 1)), 1)
+            factors += [cut, d // cut] if cut > 1 else [d]
+        result = []
+        for f in factors:
+            if result and self.integer(0, 1):
+                result[-1] *= f
+            else:
+                result.append(f)
+        return tuple(result)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How often a rule fired, and the first pair of unequal forms of one class, if any."""
+
+    fired: int
+    wrong: tuple[g.Term, g.Term] | None
+
+
+def check(rules: Iterable[Rule], rule: Rule, generate: Generator, count: int, seed: int) -> Verdict:
+    """Applies `rules` until saturation to `count` random terms, and interprets all forms."""
+    terms = Terms(seed)
+    egraph = EGraph(rules)
+    for i in range(count):
+        egraph.insert(f"r{i}", generate(terms))
+    assert egraph.saturate()
+    snapshot = egraph.snapshot()
+    fired = sum(rule.name in names for names in snapshot.fired.values())
+    best = smallest(snapshot)
+    for name in snapshot.classes:
+        expected = evaluate(best[name], terms.values)
+        for form in forms(snapshot, name, best):
+            if form.shape != best[name].shape:
+                return Verdict(fired, (best[name], form))
+            if not np.array_equal(evaluate(form, terms.values), expected):
+                return Verdict(fired, (best[name], form))
+    return Verdict(fired, None)

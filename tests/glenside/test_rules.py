@@ -1,0 +1,94 @@
+"""Every rule is sound on random terms; the harness rejects known unsound ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from glenside import language as g
+from glenside.rules import ALL, BY_NAME
+from glenside.rules.rule import Rule, shape
+from tests.glenside.generators import GENERATORS
+from tests.glenside.soundness import Generator, Terms, check
+
+INSTANCES = 200
+
+
+def test_every_rule_has_a_generator() -> None:
+    assert set(GENERATORS) == set(BY_NAME)
+    assert len(BY_NAME) == len(ALL)
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_rule_is_sound(name: str) -> None:
+    verdict = check([BY_NAME[name]], BY_NAME[name], GENERATORS[name], INSTANCES + 60, seed=1)
+    assert verdict.wrong is None, f"{verdict.wrong[0]} is not {verdict.wrong[1]}"
+    assert verdict.fired >= INSTANCES
+
+
+_DOT = '(Compute "dot-product" p)'
+
+# The equations of Glenside's published rewrites that do not hold (see docs/glenside.md).
+UNSOUND = {
+    "reshape-out-of-dot-product-whatever-happens-to-the-tuple": Rule(
+        "a", "", "none", '(= t (Compute "dot-product" (Reshape p ra ri))) (= pa (access-dims p))',
+        f"(union t (Reshape {_DOT} ra (vec-empty))) " + shape(_DOT, "pa", "(vec-empty)"), "control",
+    ),
+    "concatenate-out-of-dot-product-on-any-item-axis": Rule(
+        "b", "", "the axis is an item axis",
+        '(= t (Compute "dot-product" (Concatenate p q axis))) (= pa (access-dims p))'
+        " (>= axis (vec-length pa))",
+        f'(union t (Compute "reduce-sum" (Access (Pair {_DOT} (Compute "dot-product" q))'
+        " (vec-length pa))))", "control",
+    ),
+    "slice-of-zeros-out-of-dot-product-on-any-item-axis": Rule(
+        "c", "", "the axis is an item axis and what is cut off is zero",
+        '(= t (Compute "dot-product" (Slice (Pad p "zero" axis 0 n) axis 0 size)))'
+        " (= pa (access-dims p)) (= pi (item-dims p)) (>= axis (vec-length pa))"
+        " (= size (vec-get pi (- axis (vec-length pa))))",
+        '(union t (Compute "dot-product" (Pad p "zero" axis 0 n)))', "control",
+    ),
+    "reassociate-max-over-windows-that-need-not-cover": Rule(
+        "d", "", "the window divides the length",
+        '(= t (Compute "reduce-max" a)) (= (vec-of 8) (item-dims a)) (= aa (access-dims a))',
+        '(union t (Compute "reduce-max" (Access (Compute "reduce-max"'
+        " (Windows a (vec-of 4) (vec-of 3) (vec-of 1))) (vec-length aa))))", "control",
+    ),
+}  # fmt: skip
+
+
+def _any_reshape(t: Terms) -> g.Term:
+    return g.Compute("dot-product", g.Reshape(t.leaf((3,), (2, 4)), (3,), (1, 8)))
+
+
+def _any_concatenate(t: Terms) -> g.Term:
+    axis = t.integer(1, 2)
+    return g.Compute("dot-product", g.Concatenate(t.leaf((3,), (2, 4)), t.leaf((3,), (2, 4)), axis))
+
+
+def _any_slice(t: Terms) -> g.Term:
+    axis = t.integer(1, 2)
+    leaf = t.leaf((3,), (2, 4))
+    padded = g.Pad(leaf, "zero", axis, 0, t.integer(1, 2))
+    return g.Compute("dot-product", g.Slice(padded, axis, 0, leaf.dims[axis]))
+
+
+CONTROLS: dict[str, Generator] = dict(
+    zip(
+        UNSOUND,
+        (
+            _any_reshape,
+            _any_concatenate,
+            _any_slice,
+            lambda t: g.Compute("reduce-max", t.leaf((3,), (8,))),
+        ),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize("name", sorted(UNSOUND))
+def test_unsound_rule_is_rejected(name: str) -> None:
+    rule = UNSOUND[name]
+    verdict = check([rule], rule, CONTROLS[name], 20, seed=1)
+    assert verdict.fired
+    assert verdict.wrong is not None
