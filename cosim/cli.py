@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from formats.errors import SystolabError
 
-COMMANDS = ("run",)
+COMMANDS = ("check", "formats", "quantize", "run", "show")
 
 
 class Command(Protocol):

@@ -89,7 +89,7 @@ class Codebook:
             zero_pair=int(zeros[0]) if len(zeros) == 2 else None,
             minus_inf=_first(values == -np.inf),
             plus_inf=_first(values == np.inf),
-            nan=_first(np.isnan(values)),
+            nan=_first(np.isnan(values) & canonical),
         )
 
     @property

@@ -72,7 +72,19 @@ class Float(Format):
         self.name = _spelling(layout) if name is None else name
         if self.bits <= 8:
             self.scaling = Scaling(ScaleKind.BINARY32)
+        if layout.specials is Specials.IEEE and layout.mantissa:
+            self.redundant = self._other_nans()
         _ = self.codebook
+
+    def _other_nans(self) -> tuple[int, ...]:
+        """All NaNs but the positive quiet one without payload, which is the one produced."""
+        layout = self.layout
+        infinity = ((1 << layout.exponent) - 1) << layout.mantissa
+        quiet = infinity | 1 << (layout.mantissa - 1)
+        sign = 1 << (layout.exponent + layout.mantissa)
+        positive = range(infinity + 1, infinity + (1 << layout.mantissa))
+        negative = [code | sign for code in positive if layout.signed]
+        return tuple(code for code in [*positive, *negative] if code != quiet)
 
     def decode(self, code: int) -> float:
         """The value of sign, exponent and mantissa fields."""

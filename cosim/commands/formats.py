@@ -1,0 +1,82 @@
+"""`systolab formats`: what number formats there are."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from cosim.columns import columns
+from formats import families
+from formats.comparison import compare_adaptivfloat
+from formats.errors import SystolabError
+
+NAME = "formats"
+HELP = "list the families of number formats"
+
+_OPTIONS = """\
+A format is spelt family[:parameter,...][,option=value,...], for example posit:8,2 or
+e4m3fn:saturation=none or int:8,rounding=stochastic,seed=7. Options of every format:
+  rounding    nearest-even, nearest-away, toward-zero, up, down, odd, stochastic
+  saturation  finite, propagate (infinities stay), none (overflow gives infinity or NaN)
+  seed        key of stochastic rounding
+  scale       none, pow2, binary32
+  rule        of pow2 scales: floor, ceil, even, rceil
+  block       elements that share a scale
+path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109) are formats, too."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `systolab formats`."""
+    parser.add_argument(
+        "--compare-adaptivfloat",
+        action="store_true",
+        help="show how three published behaviours of AdaptivFloat<8,3> differ on the same data",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    text, plain = _comparison() if args.compare_adaptivfloat else _families()
+    print(text)
+    if args.json is not None:
+        write_json(args.json, plain)
+    return 0
+
+
+def write_json(path: Path, plain: object) -> None:
+    """Write plain data as JSON; raise SystolabError where that is impossible."""
+    try:
+        path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error
+
+
+def _families() -> tuple[str, object]:
+    body = [
+        (f"{f.name}:{f.parameters}" if f.parameters else f.name, f.example, f.summary)
+        for f in families()
+    ]
+    plain = [
+        {"name": f.name, "parameters": f.parameters, "example": f.example, "summary": f.summary}
+        for f in families()
+    ]
+    return columns(("format", "example", "what it is"), body) + "\n\n" + _OPTIONS, plain
+
+
+def _comparison() -> tuple[str, object]:
+    rows = compare_adaptivfloat()
+    kinds = list(rows[0].differing)
+    heading = ["format", *(f"{k}: differ" for k in kinds), *(f"{k}: RMS error" for k in kinds)]
+    body = [
+        [
+            row.name,
+            *(f"{row.differing[kind]:.3f} %" for kind in kinds),
+            *(f"{row.rms_error[kind]:.5f}" for kind in kinds),
+            row.source,
+        ]
+        for row in rows
+    ]
+    text = columns([*heading, "behaviour of"], body, right=range(1, len(heading)))
+    note = "differ: share of 1e6 samples that are not the nearest value of the paper's set"
+    return f"{text}\n\n{note}", [asdict(row) for row in rows]
