@@ -139,7 +139,7 @@ BUILTIN: tuple[Family, ...] = (
     Family(
         "adaptivfloat2022",
         "n,e",
-        "AdaptivFloat as in its authors' 2022 code: two binades fewer, flushes to zero",
+        "AdaptivFloat of its authors' 2022 code: two binades fewer, flushing",
         "adaptivfloat2022:8,3",
         _adaptivfloat2022,
     ),
