@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -115,6 +116,12 @@ class Projector:
 
     def project_quotients(self, x: NDArray[np.float32], divisor: float, out: Codes) -> None:
         """Write the codes of the binary64 quotients ``x / divisor`` to ``out``."""
+        fraction, exponent = math.frexp(divisor)
+        if self._binary is not None and fraction == 0.5:  # a power of two
+            scaled = fast.shifted(self._binary, exponent - 1)
+            if scaled is not None:
+                fast.encode_binary(scaled, x, out)
+                return
         odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
         for start in range(0, x.size, _CHUNK):
             part = x[start : start + _CHUNK]

@@ -14,6 +14,8 @@ from formats.dot import DotResult
 from formats.engines.engine import Result
 from formats.engines.pure_numpy import canonical
 from formats.errors import SystolabError
+from formats.native import available
+from formats.native.library import library
 from formats.selfcheck import require_ieee
 
 F32 = NDArray[np.float32]
@@ -30,14 +32,14 @@ def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> F32:
     if acc.dtype == np.object_:
         return _from_wide(acc, lsb, softfloat)
     values = acc.astype(np.int64, copy=False)
-    magnitude = max(abs(int(values.max(initial=0))), abs(int(values.min(initial=0))))
-    if magnitude > 2**53:  # keep 53 bits and a sticky bit: one later rounding to 24 is the same
-        values = (values >> 11) | ((values & 0x7FF) != 0)
-        lsb += 11
+    # Beyond 53 bits keep the upper ones and a sticky bit: the rounding to 24 bits is the same.
+    wide = (values > 2**53) | (values < -(2**53))
+    jammed = np.where(wide, (values >> 11) | ((values & 0x7FF) != 0), values)
+    units = np.where(wide, lsb + 11, lsb)
     if softfloat:
-        return sf.from_int64(values, lsb)
+        return sf.from_int64(jammed, units)
     with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(values.astype(np.float64), lsb).astype(np.float32)
+        return np.ldexp(jammed.astype(np.float64), units).astype(np.float32)
 
 
 def postprocess(
@@ -64,9 +66,12 @@ def postprocess(
     low, high = np.float32(lo), np.float32(hi)
     if not low <= high:
         raise SystolabError(f"Clamp must have lo <= hi, not {low} and {high}")
-    x = to_binary32(result.acc, result.lsb, softfloat)
     if softfloat:
+        x = to_binary32(result.acc, result.lsb, softfloat=True)
         return canonical(sf.clamp(sf.add(sf.multiply(x, scale), bias), low, high))
+    if available() and result.acc.ndim == 2 and result.acc.dtype != np.object_:
+        return _native(result, scale, bias, low, high)
+    x = to_binary32(result.acc, result.lsb)
     with np.errstate(all="ignore"):
         y = x * scale
         y += bias
@@ -75,6 +80,18 @@ def postprocess(
     if high < np.inf:
         np.copyto(y, high, where=high < y)
     return canonical(y)
+
+
+def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.float32) -> F32:
+    acc = np.ascontiguousarray(result.acc)
+    factor, addend = np.ascontiguousarray(scale), np.ascontiguousarray(bias)
+    out = np.empty(acc.shape, dtype=np.float32)
+    shape = (*acc.shape, factor.ctypes.data, addend.ctypes.data, low, high, out.ctypes.data)
+    if acc.dtype == np.float32:
+        library().systolab_postprocess_binary32(acc.ctypes.data, *shape)
+    else:
+        library().systolab_postprocess_int64(acc.ctypes.data, 2.0**result.lsb, *shape)
+    return out
 
 
 def _from_wide(acc: Result, lsb: int, softfloat: bool) -> F32:

@@ -96,16 +96,15 @@ def clamp(x: F32, low: np.float32, high: np.float32) -> F32:
     return _apply(one, _bits(x))
 
 
-def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
-    """``x * 2**lsb`` rounded once to binary32, for ``|x| <= 2**53``."""
+def from_int64(x: NDArray[np.int64], lsb: NDArray[np.int64]) -> F32:
+    """``x * 2**lsb`` elementwise, rounded once to binary32, for ``|x| <= 2**53``."""
     require_near_even()
     convert, times, narrow = library().i64_to_f64, library().f64_mul, library().f64_to_f32
-    unit = int(np.float64(2.0**lsb).view(np.uint64))
 
-    def one(value: int) -> int:
+    def one(value: int, unit: int) -> int:
         return int(narrow(times(convert(value), unit)))  # only the last step rounds
 
-    return _apply(one, x)
+    return _apply(one, x, np.ldexp(1.0, lsb).view(np.uint64))
 
 
 def _map(name: str, x: F32, y: F32) -> F32:
@@ -120,7 +119,7 @@ def _map(name: str, x: F32, y: F32) -> F32:
     return _apply(getattr(library(), name), _bits(x), _bits(y))
 
 
-def _apply(function: Callable[..., int], *arguments: NDArray[np.uint32] | NDArray[np.int64]) -> F32:
+def _apply(function: Callable[..., int], *arguments: NDArray[np.integer]) -> F32:
     """``function`` called once per element: about a microsecond each."""
     results = np.frompyfunc(function, len(arguments), 1)(*arguments)
     return np.asarray(results).astype(np.uint32).view(np.float32)

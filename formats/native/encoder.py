@@ -19,6 +19,7 @@ from formats.tensor import Codes
 
 _INFINITY = 0x7F80_0000
 _SIGN = 0x8000_0000
+_SMALLEST_NORMAL = 0x0080_0000
 _PAIR = ctypes.c_uint32 * 2
 
 
@@ -45,6 +46,24 @@ def encode_binary(encoder: BinaryEncoder, x: NDArray[np.float32], out: Codes) ->
         compiled.systolab_encode_binary8 if out.itemsize == 1 else compiled.systolab_encode_binary16
     )
     function(x.ctypes.data, x.size, ctypes.byref(encoder), out.ctypes.data)
+
+
+def shifted(encoder: BinaryEncoder, exponent: int) -> BinaryEncoder | None:
+    """The encoder of ``x / 2**exponent``, where every magnitude it compares with stays normal."""
+    up = exponent << 23
+    finite = [encoder.normal, encoder.least, *(h for h in encoder.high if h < _INFINITY)]
+    if encoder.lift_bits:
+        finite.append(encoder.lift_bits)
+    if min(*finite, min(finite) + up) < _SMALLEST_NORMAL or max(finite) + up >= _INFINITY:
+        return None
+    moved = BinaryEncoder.from_buffer_copy(encoder)
+    moved.offset = (encoder.offset + (exponent << (23 - encoder.shift))) % 2**32
+    moved.normal, moved.least = encoder.normal + up, encoder.least + up
+    moved.high = _PAIR(*(h + up if h < _INFINITY else h for h in encoder.high))
+    if encoder.lift_bits:
+        moved.lift_bits = encoder.lift_bits + up
+        moved.lift = encoder.lift * 2.0**exponent
+    return moved
 
 
 def encode_lookup(codes: Codes, x: NDArray[np.float32], out: Codes) -> None:

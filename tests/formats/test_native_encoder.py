@@ -90,7 +90,7 @@ def test_binary64_and_quotients(name: str) -> None:
         out = np.empty(x.shape, dtype)
         projector.project64(x, out)
         assert np.array_equal(out, fmt.projection.encode64(x))
-        for divisor in (0.1, 2.0**-100, 3e38):
+        for divisor in (0.1, 2.0**-100, 0.25, 2.0**9, 2.0**90, 3e38):
             quotients = np.empty(single.shape, dtype)
             projector.project_quotients(single, float(np.float32(divisor)), quotients)
             exact = single.astype(np.float64) / float(np.float32(divisor))
