@@ -266,10 +266,11 @@ class Format(ABC):
     def quantize(
         self, x: ArrayLike, axis: int | None = None, scale: ArrayLike | None = None
     ) -> QuantizedTensor:
-        """Quantise: codes of the exact quotients ``x / scale``.
+        """Quantise: codes of the quotients ``x / scale``.
 
         Args:
-            x: Data of any shape.
+            x: Data of any shape. Quotients of binary32 data decide as the exact ones; those of
+                binary64 data are rounded to binary64 first, unless the scale is a power of two.
             axis: As for ``fit_scale``.
             scale: Scales to use instead of fitted ones.
 
@@ -302,10 +303,17 @@ class Format(ABC):
         run = int(np.prod(x.shape[x.ndim - shared :]))
         if x.size == 0 or (shared == x.ndim and scale.flat[0] == 1):
             return self.encode(x)
-        # binary64 quotients of binary32 numbers decide every threshold as the exact ones do.
-        if x.dtype != np.float32 or self.rounding is Rounding.STOCHASTIC or run < _SHORT_RUN:
+        # A binary64 quotient of binary32 numbers is on the same side of a threshold of up to 28
+        # significant bits as the exact one.
+        if self.rounding is Rounding.STOCHASTIC:
             return self.encode(x.astype(np.float64) / scale)
         out: Codes = np.empty(x.shape, self._code_type)
+        if x.dtype != np.float32 or run < _SHORT_RUN:
+            rows = max(_CHUNK * len(x) // x.size, 1)
+            for start in range(0, len(x), rows):
+                part = slice(start, start + rows)
+                out[part] = self.encode(x[part].astype(np.float64) / scale[part])
+            return out
         runs = np.ascontiguousarray(x).reshape(-1, run)
         one_each = (slice(None),) * (x.ndim - shared) + (0,) * shared
         divisors = scale[one_each].reshape(-1).tolist()

@@ -21,7 +21,9 @@ def expand_blocks(
 ) -> NDArray[np.float32]:
     """Repeat block scales along ``axis`` to ``length`` elements."""
     repeated = np.repeat(scale, block, axis=axis)
-    return np.take(repeated, np.arange(length), axis=axis)
+    inside = [slice(None)] * scale.ndim
+    inside[axis] = slice(length)
+    return repeated[tuple(inside)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,57 @@ def test_equals_the_papers_algorithm(widths: str, distribution: str) -> None:
     np.testing.assert_array_equal(got, paper(x.astype(np.float64), n, e).astype(np.float32))
 
 
+def later(x: NDArray[np.float64], bits: int, exponent_bits: int) -> NDArray[np.float64]:
+    """The 2022 code: 2^e - 2 binades under the largest, zero below them, mantissa rounded."""
+    m = bits - 1 - exponent_bits
+    top = int(np.floor(np.log2(np.abs(x).max())))
+    a = np.minimum(np.abs(x), 2.0**top * (2 - 2.0**-m))
+    binade = 2.0 ** np.floor(np.log2(np.where(a == 0, 1, a)))
+    rounded = np.sign(x) * np.rint(a / binade * 2**m) / 2**m * binade
+    return np.where(a < 2.0 ** (top - 2**exponent_bits + 3), 0, rounded)
+
+
+@pytest.mark.parametrize("widths", ["8,3", "8,4", "6,2", "4,2", "16,5"])
+@pytest.mark.parametrize("distribution", list(DISTRIBUTIONS))
+def test_2022_equals_the_later_code(widths: str, distribution: str) -> None:
+    x = DISTRIBUTIONS[distribution](np.random.default_rng(11)).astype(np.float32)
+    n, e = map(int, widths.split(","))
+    got = get(f"adaptivfloat2022:{widths}").quantize(x).dequantize()
+    np.testing.assert_array_equal(got, later(x.astype(np.float64), n, e).astype(np.float32))
+
+
+def flexasr_value(fixed: int) -> float:
+    """FlexASR's ``set_value_fixed`` in integers, fraction bits and bias such that 128 means 1.0.
+
+    A two's complement mantissa with 4 fraction bits, 1 <= m < 2 or -2 <= m < -1, rounded half
+    towards +infinity; exponent below 0 or code {0, 0}: zero; exponent above 7: largest.
+    """
+    if fixed == 0:
+        return 0.0
+    exponent = (fixed if fixed > 0 else -fixed - 1).bit_length() - 1  # fixed = m * 2^exponent
+    if exponent >= 4:
+        mantissa = (fixed + (1 << (exponent - 4) >> 1)) >> (exponent - 4)
+    else:
+        mantissa = fixed << (4 - exponent)
+    sign, magnitude, field = fixed < 0, abs(mantissa), exponent - 7
+    if magnitude == 32:
+        magnitude, field = 16, field + 1
+    if field < 0 or (field == 0 and magnitude == 16):
+        return 0.0
+    if field > 7:
+        field, magnitude = 7, 31
+    return (-1.0 if sign else 1.0) * magnitude / 16 * 2.0**field
+
+
+def test_flexasr_equals_its_integer_conversion() -> None:
+    """All fixed-point inputs with seven fraction bits, some beyond the range."""
+    fixed = np.arange(-35_000, 35_000)
+    expected = [flexasr_value(int(value)) for value in fixed]
+    fmt = get("flexasr")
+    got = fmt.values[fmt.encode(fixed / 128)]
+    np.testing.assert_array_equal(got, expected)
+
+
 def test_special_cases() -> None:
     fmt = get("adaptivfloat:8,3")
     assert fmt.max == 248.0
