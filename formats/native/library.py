@@ -1,4 +1,7 @@
-"""Finding and loading the compiled engines; the C interface is documented in ``systolab.h``."""
+"""Finding and loading the compiled engines; the C interface is documented in ``systolab.h``.
+
+The environment variable SYSTOLAB_NATIVE, if set, is 0 (do without) or the path of a library.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +73,12 @@ _SIGNATURES: dict[str, tuple[tuple[type, ...], type | None]] = {
 @functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library, or why there is none."""
-    if os.environ.get("SYSTOLAB_NATIVE") == "0":
+    wanted = os.environ.get("SYSTOLAB_NATIVE", "")
+    if wanted == "0":
         return "SYSTOLAB_NATIVE=0 is set"
     reasons = ["it was not built: no C compiler when systolab was installed"]
-    for path in sorted(Path(__file__).parent.glob("_systolab*.so")):
+    beside = sorted(Path(__file__).parent.glob("_systolab*.so"))
+    for path in [Path(wanted)] if wanted else beside:
         try:
             library = ctypes.CDLL(str(path))
             abi = library.systolab_abi()

@@ -24,7 +24,9 @@ enum {
 #undef VECTOR_BYTES
 #undef NAME
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#include "clones.h"
+
+#if SYSTOLAB_TARGETS
 
 #define TARGET __attribute__((target("arch=x86-64-v3")))
 #define VECTOR_BYTES 32
@@ -34,6 +36,7 @@ enum {
 #undef VECTOR_BYTES
 #undef NAME
 
+#ifndef SYSTOLAB_NO_AVX512
 #define TARGET __attribute__((target("arch=x86-64-v4")))
 #define VECTOR_BYTES 64
 #define NAME(x) JOIN(x, v4)
@@ -41,13 +44,16 @@ enum {
 #undef TARGET
 #undef VECTOR_BYTES
 #undef NAME
+#endif
 
 static int32_t FUNCTION(systolab_matrix a, const SCALAR *table_a, systolab_matrix w,
                         const SCALAR *table_w, size_t m, size_t k, size_t n, size_t group,
                         const PARAMETERS *p, SCALAR *out) {
+#ifndef SYSTOLAB_NO_AVX512
     if (__builtin_cpu_supports("x86-64-v4")) {
         return dot_v4(a, table_a, w, table_w, m, k, n, group, p, out);
     }
+#endif
     if (__builtin_cpu_supports("x86-64-v3")) {
         return dot_v3(a, table_a, w, table_w, m, k, n, group, p, out);
     }

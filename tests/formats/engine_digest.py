@@ -1,0 +1,46 @@
+"""A digest of what the engines compute, whichever implementation does it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+import numpy as np
+
+from formats import get, native
+from formats.accumulator import Exact, Float, Float32, Saturate, Wrap
+from formats.dot import dot
+from formats.postprocess import postprocess
+
+ACCUMULATORS = ("e4m3fn", "bfloat16", "adaptivfloat:8,3", "posit:8,1")
+
+
+def main() -> None:
+    """Print the state of the native library and the digest."""
+    digest = hashlib.sha256()
+    rng = np.random.default_rng(1)
+    for name in ("adaptivfloat:8,3", "e4m3fn", "int:8", "posit:8,1", "binary16"):
+        fmt = get(name)
+        finite = np.flatnonzero(np.isfinite(fmt.values))
+        wide = (fmt.ratio**2).bit_length()
+        registers = [Saturate(wide + 1), Saturate(wide + 3)] if wide < 50 else []
+        for m, k, n in ((1, 5, 3), (5, 33, 70), (9, 20, 300)):
+            kind = np.uint8 if fmt.bits <= 8 else np.uint16
+            a, w = rng.choice(finite, (m, k)).astype(kind), rng.choice(finite, (k, n)).astype(kind)
+            scale, bias = rng.standard_normal((2, n)).astype(np.float32)
+            narrow = [Float(get(other)) for other in ACCUMULATORS]
+            for accumulator in (Exact(), Wrap(20), Float32(), *registers, *narrow):
+                for group in (1, 8):
+                    result = dot(a, w, fmt, fmt, accumulator, group)
+                    wide_integers = result.acc.dtype == np.object_
+                    text = str(result.acc.tolist()) if wide_integers else result.acc.tobytes().hex()
+                    digest.update(text.encode())
+                    y = postprocess(result, scale, bias, -np.inf, 1e30)
+                    digest.update(y.tobytes())
+                    digest.update(fmt.encode(y).tobytes())
+                    digest.update(fmt.quantize(y, scale=0.3).codes.tobytes())
+    sys.stdout.write(f"{native.status()}\n{digest.hexdigest()}\n")
+
+
+if __name__ == "__main__":
+    main()
