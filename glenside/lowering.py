@@ -42,7 +42,7 @@ def lower(
     array: Array,
     w_constant: bool,
     modes: Sequence[Mode] = tuple(Mode),
-    prune: float = 4.0,
+    prune: float = 2.0,
 ) -> list[Candidate]:
     """Every sensible kernel for the nest on the array, the most promising first.
 

@@ -19,6 +19,7 @@ from onnx import (
 
 from formats.errors import SystolabError
 from glenside import host
+from glenside.folding import fold
 from glenside.network import Layer, Network, Shape, Tensor
 from glenside.onnx_node import Node
 from glenside.onnx_operators import TRANSLATORS
@@ -34,7 +35,7 @@ MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equ
 
 
 def load(path: str | Path, batch: int = 1, sizes: Mapping[str, int] | None = None) -> Network:
-    """Read an ONNX file.
+    """Read an ONNX file; batch normalisation is folded into the layers it follows.
 
     Args:
         path: the file; external data must lie in its folder or below.
@@ -59,7 +60,7 @@ def load(path: str | Path, batch: int = 1, sizes: Mapping[str, int] | None = Non
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise SystolabError(f"File '{path}' must be an ONNX model")
     _load_external_data(model, file.parent)
-    return from_model(model, batch, sizes)
+    return fold(from_model(model, batch, sizes))
 
 
 def from_model(
@@ -68,7 +69,13 @@ def from_model(
     sizes: Mapping[str, int] | None = None,
     bound: Mapping[str, Tensor] | None = None,
 ) -> Network:
-    """Network of a model in memory; ``bound`` makes graph inputs constants with these values.
+    """Network of a model in memory, as it is written.
+
+    Args:
+        model: the model; external data must have been loaded.
+        batch: size of a dynamic leading dimension of an input.
+        sizes: sizes of named dynamic dimensions.
+        bound: values of graph inputs that become constants.
 
     Raises:
         SystolabError: as ``load``.
@@ -184,7 +191,8 @@ class _Importer:
 
     def _add_constant(self, name: str, value: Tensor) -> None:
         if value.dtype.kind == "f" or value.dtype.name == "bfloat16":
-            value = value if value.dtype == np.float32 else value.astype(np.float32)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                value = value if value.dtype == np.float32 else value.astype(np.float32)
         elif value.dtype.name not in ("int64", "int32", "bool"):
             raise SystolabError(
                 f"Tensor '{name}' must be of a floating-point type, int32, int64 or bool, "

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 import formats
 from formats.accumulator import Exact
-from glenside.contraction import Contraction
+from glenside.contraction import Contraction, Linear
 from glenside.layout import Layout
 from glenside.lowering import Candidate, lower
-from rtl.kernel import Array
+from glenside.nest import Role
+from rtl.kernel import Array, affine
 from rtl.values import run
 
 INT8 = formats.get("int:8")
@@ -30,6 +31,24 @@ def integers(coded: Codes) -> NDArray[np.int64]:
     return INT8.values[coded].astype(np.int64)
 
 
+def channels(contraction: Contraction) -> NDArray[np.int64]:
+    """Channel of every output element, by walking all axes."""
+    axes = contraction.axes
+    lengths = [1 if axis.role is Role.REDUCTION else axis.length for axis in axes]
+
+    def values(form: Linear) -> NDArray[np.int64]:
+        return affine(form.offset, lengths, form.coefficients)
+
+    result = np.zeros(contraction.o.shape, dtype=np.int64)
+    index = [values(form) for form in contraction.o.coordinates]
+    inside = np.ones(int(np.prod(lengths)), dtype=np.bool_)
+    for form, bound in contraction.o.conditions:
+        inside &= (values(form) >= 0) & (values(form) < bound)
+    channel = values(contraction.channel)
+    result[tuple(i[inside] for i in index)] = channel[inside]
+    return result
+
+
 def check(
     contraction: Contraction,
     a: Codes,
@@ -39,14 +58,16 @@ def check(
     layouts: tuple[str, str | None, str],
     fill: int = 0,
 ) -> list[Candidate]:
-    """Every candidate computes ``expected`` (clipped to int8); returns the candidates."""
+    """Every candidate computes ``expected`` plus a bias per channel, clipped to int8."""
     la, lw, lo = (Layout.parse(name) if name else None for name in layouts)
     assert la is not None
     assert lo is not None
     nest = contraction.nest(la, lw, lo)
     candidates = lower(nest, array, w_constant=lw is None, prune=np.inf)
-    channels = 1 + max(int(c.kernel.p.addresses().max()) for c in candidates)
-    scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    channel = channels(contraction)
+    bias = (np.arange(channel.max() + 1) % 5 - 2).astype(np.float32)
+    scale = np.ones_like(bias)
+    expected = expected + bias[channel].astype(np.int64)
     wanted = lo.pack(INT8.encode(np.clip(expected, -128, 127).astype(np.float32)).astype(np.uint8))
     blank = np.zeros(lo.size(expected.shape), np.uint8)
     for candidate in candidates:

@@ -46,6 +46,7 @@ TERMS = [
     g.Slice(g.Access(X, 1), 1, 2, 5),
     g.Pad(X, "zero", 1, 2, 1),
     g.Slice(g.Pad(X, "zero", 2, 3, 3), 2, 1, 9),
+    g.Pad(g.Slice(X, 1, 2, 5), "zero", 1, 1, 2),
     W22,
     g.Windows(
         g.Access(g.Pad(g.Pad(X, "zero", 1, 1, 1), "zero", 2, 0, 2), 1), (3, 3), (2, 1), (1, 1)
@@ -161,6 +162,19 @@ def test_block_diagonal_runs() -> None:
     assert [axis.role for axis in layer.contraction.axes].count(Role.BATCH) == 1
     expected = evaluate(sums, {"x": integers(x), "w": integers(w)}).astype(np.int64)
     check(layer.contraction, x, w, expected, machine(4, 4), ("NHWC", None, "ABC"))
+
+
+def test_slices_of_blocked_tensors_stay_apart() -> None:
+    """Half a fused tensor ends inside a block: its neighbour must not be read."""
+    rng = np.random.default_rng(10)
+    x, z = codes(rng, (5, 12), -2, 3), codes(rng, (7, 12), -2, 3)
+    a, w = (
+        g.Access(g.Slice(g.Tensor(name, dims), 1, 0, 6), 1)
+        for name, dims in (("x", (5, 12)), ("z", (7, 12)))
+    )
+    term = g.Compute("dot-product", g.CartesianProduct(a, w))
+    expected = integers(x)[:, :6] @ integers(z)[:, :6].T
+    check(describe(term).contraction, x, z, expected, machine(4, 4), ("NC4c", "NC4c", "NC"))
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -125,7 +125,9 @@ def test_swapped_operands() -> None:
     rng = np.random.default_rng(6)
     a, w = codes(rng, (7, 9)), codes(rng, (5, 9))
     contraction = product(a.shape, w.shape, True, True).swap()
-    check(contraction, w, a, integers(a) @ integers(w).T, machine(4, 4), ("NC", "NC", "NC"))
+    layouts = ("NC", "NC", "NC")
+    candidates = check(contraction, w, a, integers(a) @ integers(w).T, machine(4, 4), layouts)
+    assert {c.kernel.mode for c in candidates} == set(Mode)  # although every row has its own bias
 
 
 def test_nest_of_too_many_conditions_is_refused() -> None:
@@ -143,6 +145,13 @@ def test_groups_that_straddle_blocks_are_refused() -> None:
     with pytest.raises(NotAffineError) as caught:
         contraction.nest(layout, None, layout)
     assert str(caught.value) == "Axis 'g' must step through blocks of 4 evenly, not by 3"
+
+
+@pytest.mark.parametrize("width", [9, 5])
+def test_windows_over_a_blocked_dimension_are_refused(width: int) -> None:
+    contraction = convolution((1, 2, 5, width), (2, 2, 3, 3), (1, 1), (0, 0, 0, 0), (1, 1))
+    with pytest.raises(NotAffineError, match=r"must step through blocks of 4 evenly, not by 1$"):
+        contraction.nest(Layout.parse("NCHW4w"), None, Layout.parse("NCHW"))
 
 
 def test_reduction_loop_must_not_move_the_output() -> None:
