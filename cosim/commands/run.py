@@ -1,0 +1,125 @@
+"""`systolab run`: a network through the compiler, the software model and the RTL, compared."""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cosim import data, execute, report
+from cosim.execute import Emulator, Plan, Stopwatch, verilated
+from cosim.model import Model
+from cosim.progress import Progress
+from cosim.report import Report
+from formats import registry
+from formats.accumulator import parse_accumulator
+from formats.errors import SystolabError
+from glenside import onnx_import
+from glenside.compile import compile as compile_network
+from rtl.hardware import hardware
+from rtl.kernel import Array, parse_array
+
+NAME = "run"
+HELP = "run a network on the software model and on generated RTL, and compare every code and cycle"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `systolab run`."""
+    parser.add_argument("model", metavar="MODEL", help="the network, an ONNX file")
+    parser.add_argument(
+        "--format",
+        required=True,
+        metavar="F",
+        help="number format of weights and activations, for example adaptivfloat:8,3",
+    )
+    parser.add_argument(
+        "--array", default="16x16", metavar="RxC", help="rows and columns of the array (16x16)"
+    )
+    parser.add_argument(
+        "--accumulator",
+        default="exact",
+        metavar="A",
+        help="exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB] (exact)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="digits, or an .npz file with x and perhaps y; without it seeded random inputs",
+    )
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="inputs to run (as many as there are, up to 100)"
+    )
+    parser.add_argument(
+        "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the comparison; return 0 where nothing differs, else 1."""
+    start = time.monotonic()
+    # Everything that can be wrong with the command line is found before anything takes long.
+    fmt = registry.get(args.format)
+    rows, cols = parse_array(args.array)
+    array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
+    for path in _outputs(args):
+        _check_writable(path)
+    network = onnx_import.load(args.model)
+    dataset = data.load(args.data, network.inputs, args.images, args.seed)
+    marks = [time.monotonic()]
+    plan = Plan(compile_network(network, array), dataset.calibration)
+    marks.append(time.monotonic())
+    model = Model(array)
+    marks.append(time.monotonic())
+    emulator, rtl = Emulator(array, args.engine), Stopwatch(verilated(model))
+    with Progress("run", len(dataset.calls)) as advance:
+        observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
+    marks.append(time.monotonic())
+    seconds = dict(zip(("compile", "build", "run"), np.diff(marks).tolist(), strict=True))
+    seconds["wall"] = time.monotonic() - start
+    seconds["rtl"] = rtl.seconds
+    result = report.assemble(
+        plan, observed, Path(args.model).name, emulator.engines, dataset, seconds
+    )
+    print(report.text(result))
+    _save(args, result, array)
+    return 0 if result.identical else 1
+
+
+def _outputs(args: argparse.Namespace) -> list[Path]:
+    folder = [] if args.out is None else [args.out / "report.json"]
+    return folder if args.json is None else [*folder, args.json]
+
+
+def _check_writable(path: Path) -> None:
+    """Make the folder of an output file and see that a file can be made in it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SystolabError(
+            f"Output folder {path.parent} must be writable: {error.strerror}"
+        ) from error
+
+
+def _save(args: argparse.Namespace, result: Report, array: Array) -> None:
+    """Write what `--json` and `--out` ask for."""
+    structured = json.dumps(result.as_data(), indent=2, allow_nan=False) + "\n"
+    texts = dict.fromkeys(_outputs(args), structured)
+    if args.out is not None:
+        texts[args.out / "report.txt"] = report.text(result) + "\n"
+        for name, source in hardware(array).files.items():
+            texts[args.out / "rtl" / name] = source
+    for path, content in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
