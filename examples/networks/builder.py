@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -121,11 +120,3 @@ class Builder:
         )
         onnx.checker.check_model(model, full_check=True)
         return model
-
-
-def main(build: Callable[[], onnx.ModelProto]) -> None:
-    """Command line of every network here: write it to the file that is named."""
-    if len(sys.argv) != 2:
-        print(f"usage: {sys.argv[0]} FILE.onnx", file=sys.stderr)
-        raise SystemExit(2)
-    onnx.save(build(), sys.argv[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from examples.networks.builder import Builder, main
+from examples.networks.builder import Builder
 
 
 def lstm(
@@ -32,7 +32,3 @@ def lstm(
     b.output(h, [batch, hidden])
     b.output(c, [batch, hidden])
     return b.model()
-
-
-if __name__ == "__main__":
-    main(lstm)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from examples.networks.builder import Builder, main
+from examples.networks.builder import Builder
 
 # expansion, filters, blocks, stride, kernel
 Stage = tuple[int, int, int, int, int]
@@ -57,7 +57,3 @@ def mobilenet_v2(size: int = 224, classes: int = 1000, seed: int = 0) -> onnx.Mo
 def efficientnet_lite0(size: int = 224, classes: int = 1000, seed: int = 0) -> onnx.ModelProto:
     """49 convolutions, 16 of them depthwise (some 5x5), one dense layer."""
     return _network("efficientnet_lite0", EFFICIENTNET_LITE0, size, classes, seed)
-
-
-if __name__ == "__main__":
-    main(mobilenet_v2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from examples.networks.builder import Builder, main
+from examples.networks.builder import Builder
 
 
 def _affine(b: Builder, x: str, width: int) -> str:
@@ -35,7 +35,3 @@ def resmlp(
     pooled = b.node("ReduceMean", [_affine(b, x, width), axes], keepdims=0)
     b.output(b.dense(pooled, width, classes), [1, classes])
     return b.model()
-
-
-if __name__ == "__main__":
-    main(resmlp)

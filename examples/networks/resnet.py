@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from examples.networks.builder import Builder, main
+from examples.networks.builder import Builder
 
 
 def _block(b: Builder, x: str, channels: int, filters: int, stride: int) -> str:
@@ -43,7 +43,3 @@ def resnet18(size: int = 224, classes: int = 1000, seed: int = 0) -> onnx.ModelP
     x = b.node("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     b.classifier(_stages(b, x, 64, (64, 128, 256, 512), 2), 512, classes)
     return b.model()
-
-
-if __name__ == "__main__":
-    main(resnet20)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx
 
-from examples.networks.builder import Builder, main
+from examples.networks.builder import Builder
 
 
 def _norm(b: Builder, x: str, width: int) -> str:
@@ -44,7 +44,3 @@ def transformer(
         x = b.add(x, b.linear(y, 4 * width, width))
     b.output(_norm(b, x, width), [batch, length, width])
     return b.model()
-
-
-if __name__ == "__main__":
-    main(transformer)
