@@ -1,4 +1,4 @@
-"""A whole network in one e-graph: which tensor stands in memory in which layout, and how it gets so.
+"""A whole network in one e-graph: which tensor is in memory in which layout, and how it gets so.
 
 Classes are (tensor, layout) pairs. What is known of each region (its options) is bound to the
 network's tensors by a rule, copies between layouts by another; extraction then picks kernels,

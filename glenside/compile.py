@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from formats.errors import SystolabError
 from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
-from glenside.extract import Choice, Solution, extract
+from glenside.extract import Choice, Solution, extract, greedy
 from glenside.knowledge import Knowledge, Option, is_constant, layout_names
 from glenside.layout import Layout
 from glenside.network import Layer, Network
@@ -182,10 +182,9 @@ class _Compiler:
                 buffer: [choice for choice in choices if allowed(choice.label)]
                 for buffer, choices in graph.items()
             }
-            try:
-                found[name] = extract(kept, self._roots())
-            except SystolabError:
-                continue  # some layer has no option under this policy
+            solution = greedy(kept, self._roots())
+            if solution is not None:  # None: some layer has no option under this policy
+                found[name] = solution
         return found
 
     def _keeps(self, label: Label, name: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import prod
 from typing import TypedDict, get_type_hints
@@ -19,13 +19,13 @@ from egglog.bindings import EGraph as Engine
 from egglog.bindings import RunScheduleOutput
 
 from glenside.language import CONSTRUCTS, Dims, Term, Transpose
-from glenside.rules import Rule
+from glenside.rules.rule import Rule
 
 ITERATION_LIMIT = 100
 
 _INTEGER = re.compile(r"-?[0-9]+")
 
-_KINDS = {Term: "Term", int: "i64", float: "f64", str: "String", Dims: "Ints"}
+_KINDS: dict[object, str] = {Term: "Term", int: "i64", float: "f64", str: "String", Dims: "Ints"}
 
 
 class _RawNode(TypedDict):
@@ -95,6 +95,11 @@ class Node:
 
     construct: type[Term]
     operands: tuple[object, ...]  # class ids are ClassId
+
+    def build(self, operands: Iterable[object]) -> Term:
+        """The construct over other operands."""
+        construct: Callable[..., Term] = self.construct
+        return construct(*operands)
 
     def children(self) -> tuple[ClassId, ...]:
         return tuple(value for value in self.operands if isinstance(value, ClassId))
@@ -212,7 +217,8 @@ def _read(raw: Mapping[str, _RawNode]) -> Snapshot:
             classes.setdefault(ClassId(node["eclass"]), []).append(Node(construct, operands))
         elif node["op"] in ("root", "fired"):
             name, target = operands
-            assert isinstance(name, str) and isinstance(target, ClassId)
+            assert isinstance(name, str)
+            assert isinstance(target, ClassId)
             if node["op"] == "root":
                 roots[name] = target
             else:

@@ -1,8 +1,8 @@
 """Extraction at least total cost, where shared parts are paid once (DAG cost).
 
 Finding the optimum is NP-hard. `extract` builds a solution greedily from the leaves, compares it
-with the seeds it is given, and improves the best by exchanging single choices until none helps. Ties
-go to the earlier choice, so the result depends on nothing but its arguments.
+with the seeds it is given, and improves the best by exchanging single choices until none helps.
+Ties go to the earlier choice, so the result depends on nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -51,23 +51,33 @@ def extract(
     Raises:
         SystolabError: a root has no finite solution.
     """
+    graph = _undominated(graph)
     table = _greedy(graph)
     for root in roots:
         if root not in table:
             raise SystolabError(f"Root {root} must be computable, not out of reach of every rule")
-    best = _improve(graph, roots, table, _reach(roots, table))
-    for seed in seeds:
-        solution = _improve(graph, roots, {**table, **seed}, _reach(roots, {**table, **seed}))
-        if solution.cost < best.cost:
-            best = solution
-    return best
+    tables = [table, *({**table, **seed} for seed in seeds)]
+    starts = [(start, _reach(roots, start)) for start in tables]
+    found = [(start, solution) for start, solution in starts if solution is not None]
+    start, best = min(found, key=lambda item: item[1].cost)
+    return _improve(graph, roots, start, best)
 
 
-def greedy(graph: Graph[Label], roots: Sequence[str]) -> Solution[Label]:
+def greedy(graph: Graph[Label], roots: Sequence[str]) -> Solution[Label] | None:
     """The greedy solution alone: every class takes what is best for itself."""
-    solution = _reach(roots, _greedy(graph))
-    assert solution is not None
-    return solution
+    return _reach(roots, _greedy(_undominated(graph)))
+
+
+def _undominated(graph: Graph[Label]) -> Graph[Label]:
+    """Of choices with equal needs the cheapest."""
+    result = {}
+    for name, choices in graph.items():
+        best: dict[tuple[str, ...], Choice[Label]] = {}
+        for choice in choices:
+            if choice.needs not in best or choice.cost < best[choice.needs].cost:
+                best[choice.needs] = choice
+        result[name] = list(best.values())
+    return result
 
 
 def _greedy(graph: Graph[Label]) -> dict[str, Choice[Label]]:
@@ -126,27 +136,22 @@ def _improve(
     graph: Graph[Label],
     roots: Sequence[str],
     table: Mapping[str, Choice[Label]],
-    solution: Solution[Label] | None,
+    solution: Solution[Label],
 ) -> Solution[Label]:
     """Exchanges single choices while that lowers the total."""
-    if solution is None:
-        solution = _reach(roots, _greedy(graph))
-        assert solution is not None
     current = dict(table)
     improved = True
     while improved:
         improved = False
         for name in solution.choices:
             for choice in graph[name]:
-                if choice.cost >= solution.cost or name not in solution.choices:
-                    continue
                 old = current[name]
+                if choice is old or name not in solution.choices:
+                    continue
                 current[name] = choice
                 other = _reach(roots, current)
                 if other is not None and other.cost < solution.cost:
                     solution, improved = other, True
                 else:
                     current[name] = old
-            if improved:
-                break
     return solution

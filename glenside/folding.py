@@ -1,126 +1,119 @@
-"""Folding of per-channel scales and shifts into the convolution or dense layer before them.
+"""Folding of per-channel factors and offsets into the convolution or dense layer before them.
 
-Batch normalisation, and multiplication or addition of a constant per channel, become part of the
-weights and the bias. The products are taken in binary64 and rounded once.
+Inference-time batch normalisation is one of each; products and sums with constants that differ
+between channels only are the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glenside.network import Layer, Network, Tensor
 
-
-@dataclass(frozen=True)
-class _Affine:
-    """``y = scale * x + shift``, for every channel."""
-
-    scale: NDArray[np.float64]
-    shift: NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 
 def fold(network: Network) -> Network:
-    """The network with per-channel scales and shifts folded into the layers they follow.
+    """The network without the layers that a convolution or dense layer can absorb.
 
-    A layer is folded into its producer when that is a convolution or a dense layer with constant
-    weights whose result nobody else reads. The folded layer keeps the producer's name.
+    The absorbing layer must have constant weights and feed the absorbed one alone. The new weights
+    and biases are computed in binary64 and rounded once; the layer takes over the absorbed one's
+    output.
     """
+    producers = {name: layer.name for layer in network.layers for name in layer.outputs}
+    uses = [name for layer in network.layers for name in layer.inputs] + list(network.outputs)
+    shapes = dict(network.shapes)
     constants = dict(network.constants)
-    layers: list[Layer] = []
-    writers: dict[str, int] = {}  # tensor -> position of the layer that computes it
-    created: set[str] = set()  # constants that folding made
-    readers: dict[str, int] = dict.fromkeys(network.outputs, 1)
+    layers = {layer.name: layer for layer in network.layers}
+    pending: dict[str, tuple[Doubles, Doubles]] = {}  # factor and offset of absorbing layers
     for layer in network.layers:
-        for name in layer.inputs:
-            readers[name] = readers.get(name, 0) + 1
-    for layer in network.layers:
-        target = _producer(layer, layers, writers, readers)
-        change = None if target is None else _affine(layer, layers[target], network, constants)
-        if target is None or change is None:
-            writers.update({name: len(layers) for name in layer.outputs if name})
-            layers.append(layer)
+        source = _variable(layer, network)
+        core = layers.get(producers.get(source, ""))
+        if core is None or uses.count(source) != 1 or not _absorbs(core, network):
             continue
-        merged = _scaled(layers[target], change, constants)
-        for name in created.intersection(layers[target].inputs):
-            del constants[name]  # of an earlier fold
-        created.update(merged.inputs[1:])
-        layers[target] = replace(merged, outputs=layer.outputs)
-        writers[layer.outputs[0]] = target
-    used = {name for layer in layers for name in layer.inputs} | set(network.outputs)
-    shapes = {**network.shapes, **{name: value.shape for name, value in constants.items()}}
-    kept = used | {name for layer in layers for name in layer.outputs} | set(network.inputs)
+        channels = network.shapes[source][1 if core.op == "conv" else -1]
+        affine = _affine(layer, network, len(network.shapes[source]), channels, core.op)
+        if affine is None or network.shapes[layer.outputs[0]] != network.shapes[source]:
+            continue
+        factor, offset = pending.get(core.name, (np.ones(channels), np.zeros(channels)))
+        pending[core.name] = factor * affine[0], offset * affine[0] + affine[1]
+        layers[core.name] = replace(core, outputs=(layer.outputs[0],))
+        producers[layer.outputs[0]] = core.name
+        del layers[layer.name]
+    for name, (factor, offset) in pending.items():
+        core = layers[name]
+        values = _scaled(core, factor, offset, constants)
+        names = tuple(_fresh(f"{name}.{kind}", shapes) for kind in ("weight", "bias"))
+        for constant, value in zip(names, values, strict=True):
+            constants[constant], shapes[constant] = value, value.shape
+        layers[name] = replace(core, inputs=(core.inputs[0], *names))
+    kept = tuple(layers[layer.name] for layer in network.layers if layer.name in layers)
+    used = {name for layer in kept for name in layer.inputs} | set(network.outputs)
     return replace(
         network,
-        layers=tuple(layers),
+        layers=kept,
         constants={name: value for name, value in constants.items() if name in used},
-        shapes={name: shape for name, shape in shapes.items() if name in kept},
+        shapes=shapes,
     )
 
 
-def _producer(
-    layer: Layer, layers: list[Layer], writers: Mapping[str, int], readers: Mapping[str, int]
-) -> int | None:
-    """Position of the convolution or dense layer whose only reader is this layer."""
-    if layer.op not in ("batch_normalization", "mul", "add"):
-        return None
-    for name in layer.inputs:
-        position = writers.get(name)
-        if position is None or readers[name] != 1:
-            continue
-        if layers[position].op in ("conv", "gemm"):
-            return position
-    return None
+def _variable(layer: Layer, network: Network) -> str:
+    """The one input that is not constant, "" if there are none or several."""
+    names = [name for name in layer.inputs if name and name not in network.constants]
+    return names[0] if len(names) == 1 else ""
+
+
+def _absorbs(layer: Layer, network: Network) -> bool:
+    if layer.op not in ("conv", "gemm") or _variable(layer, network) != layer.inputs[0]:
+        return False
+    if layer.op == "gemm":
+        bias = layer.inputs[2] if len(layer.inputs) > 2 else ""
+        size = network.shapes[layer.outputs[0]][-1]
+        plain = layer.number("alpha") == 1.0 and layer.number("beta") == 1.0
+        return plain and (not bias or prod(network.shapes[bias]) in (1, size))
+    return True
 
 
 def _affine(
-    layer: Layer, target: Layer, network: Network, constants: Mapping[str, Tensor]
-) -> _Affine | None:
-    """The layer's effect on every channel of its producer; None when it is not of that kind."""
-    data = target.outputs[0]
-    others = [name for name in layer.inputs if name != data]
-    if not all(name in constants for name in (*others, *target.inputs[1:])):
-        return None
-    if target.op == "gemm" and (target.number("alpha"), target.number("beta")) != (1.0, 1.0):
-        return None
-    values = [constants[name].astype(np.float64) for name in others]
-    shape = network.shapes[data]
-    channels = shape[1]
+    layer: Layer, network: Network, rank: int, channels: int, core: str
+) -> tuple[Doubles, Doubles] | None:
+    """The layer as factor and offset of every channel, if it is no more than that."""
     if layer.op == "batch_normalization":
-        scale, bias, mean, var = values
-        factor = scale / np.sqrt(var + layer.number("epsilon"))
-        return _Affine(factor, bias - mean * factor)
-    if len(values) != 1 or network.shapes[layer.outputs[0]] != shape:
+        gamma, beta, mean, variance = (
+            network.constants[name].astype(np.float64) for name in layer.inputs[1:5]
+        )
+        factor = gamma / np.sqrt(variance + layer.number("epsilon"))
+        return factor, beta - mean * factor
+    if layer.op not in ("mul", "add"):
         return None
-    aligned = values[0].reshape((1,) * (len(shape) - values[0].ndim) + values[0].shape)
-    if any(size != 1 for dim, size in enumerate(aligned.shape) if dim != 1):
-        return None  # it differs between positions, not only between channels
-    value = np.broadcast_to(aligned.reshape(-1), channels)
+    constant = next(network.constants[n] for n in layer.inputs if n in network.constants)
+    shape = (1,) * (rank - constant.ndim) + constant.shape
+    axis = 1 if core == "conv" else rank - 1
+    if len(shape) != rank or any(d > 1 and i != axis for i, d in enumerate(shape)):
+        return None
+    values = np.broadcast_to(constant.astype(np.float64).reshape(-1), (channels,))
     if layer.op == "mul":
-        return _Affine(value, np.zeros(channels))
-    return _Affine(np.ones(channels), value)
+        return values, np.zeros(channels)
+    return np.ones(channels), values
 
 
-def _scaled(layer: Layer, change: _Affine, constants: dict[str, Tensor]) -> Layer:
-    """The layer with other weights and bias, which are added to the constants."""
-    weight = constants[layer.inputs[1]].astype(np.float64)
-    axis = 0 if layer.op == "conv" or layer.integer("trans_b") else 1
-    factor = change.scale.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
-    bias = np.zeros(len(change.scale))
-    if len(layer.inputs) > 2:
-        bias = np.broadcast_to(constants[layer.inputs[2]].reshape(-1), bias.shape)
-    names = (_fresh(f"{layer.name}.weight", constants), _fresh(f"{layer.name}.bias", constants))
-    constants[names[0]] = (weight * factor).astype(np.float32)
-    constants[names[1]] = (bias * change.scale + change.shift).astype(np.float32)
-    return replace(layer, inputs=(layer.inputs[0], *names))
+def _scaled(
+    core: Layer, factor: Doubles, offset: Doubles, constants: dict[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    weight = constants[core.inputs[1]].astype(np.float64)
+    axis = 0 if core.op == "conv" or core.integer("trans_b") else 1
+    shape = tuple(-1 if i == axis else 1 for i in range(weight.ndim))
+    bias = offset
+    if len(core.inputs) > 2 and core.inputs[2]:
+        bias = offset + constants[core.inputs[2]].astype(np.float64).reshape(-1) * factor
+    return (weight * factor.reshape(shape)).astype(np.float32), bias.astype(np.float32)
 
 
-def _fresh(name: str, taken: Mapping[str, Tensor]) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}.{count}"
-    return candidate
+def _fresh(name: str, taken: dict[str, tuple[int, ...]]) -> str:
+    while name in taken:
+        name += "'"
+    return name

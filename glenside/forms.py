@@ -55,7 +55,7 @@ def _build(node: Node, best: Mapping[ClassId, Form]) -> Form | None:
             size += best[value].size
         else:
             operands.append(value)
-    term = node.construct(*operands)
+    term = node.build(operands)
     return Form(size, str(term), term)
 
 
@@ -63,6 +63,6 @@ def forms(snapshot: Snapshot, name: ClassId, best: Mapping[ClassId, Term]) -> It
     """One term for each node of a class, over the best terms of its children."""
     for node in snapshot.classes[name]:
         if all(child in best for child in node.children()):
-            yield node.construct(
-                *(best[value] if isinstance(value, ClassId) else value for value in node.operands)
+            yield node.build(
+                best[value] if isinstance(value, ClassId) else value for value in node.operands
             )

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from formats.errors import SystolabError
 from glenside import language as g
 from glenside.layout import Layout
-
-Values = NDArray[np.generic]
+from glenside.network import Tensor as Values
 
 
 def evaluate(term: g.Term, tensors: Mapping[str, Values]) -> Values:
     """The value of `term`, with the shape `term.dims`.
 
     Args:
+        term: what to evaluate.
         tensors: the value of every tensor leaf by name. Their dtype is the arithmetic's: binary32,
             binary64, or integers, on which sums are exact whatever their order.
 
@@ -56,7 +56,7 @@ def _leaf(node: g.Tensor, tensors: Mapping[str, Values]) -> Values:
     return value
 
 
-def _dtype(tensors: Mapping[str, Values]) -> np.dtype[np.generic]:
+def _dtype(tensors: Mapping[str, Values]) -> np.dtype[Any]:
     return np.result_type(*tensors.values()) if tensors else np.dtype(np.float32)
 
 
@@ -102,7 +102,7 @@ def _apply(node: g.Term, args: tuple[Values, ...]) -> Values:
     raise AssertionError(f"no interpretation of {node.head}")
 
 
-def _fill(padding: str, dtype: np.dtype[np.generic]) -> float | int:
+def _fill(padding: str, dtype: np.dtype[Any]) -> float | int:
     if padding == "zero":
         return 0
     return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype.name).min)
@@ -137,7 +137,7 @@ def _windows(node: g.Windows, x: Values) -> Values:
     first = len(node.a.access)
     spans = tuple((w - 1) * e + 1 for w, e in zip(node.window, node.dilation, strict=True))
     axes = tuple(range(first, x.ndim))
-    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=axes)  # type: ignore[call-overload]
+    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=axes)
     steps = tuple(slice(None, None, s) for s in node.strides)
     taps = tuple(slice(None, None, e) for e in node.dilation)
     result: Values = view[(slice(None),) * first + steps + taps]

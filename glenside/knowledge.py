@@ -24,6 +24,9 @@ from rtl.kernel import Array, Kernel, Mode
 from rtl.timing import cycles
 
 
+PRUNE = 2.0  # candidates estimated at more than this many times the best are not timed
+
+
 @dataclass(frozen=True)
 class Option:
     """One way to run a region.
@@ -166,7 +169,7 @@ def _target_options(target: Target, array: Array) -> Iterator[Option]:
                     None if w_name is None else Layout.parse(w_name),
                     Layout.parse(output),
                 )
-                candidates = lower(nest, array, w_constant, (mode,))
+                candidates = lower(nest, array, w_constant, (mode,), PRUNE)
             except SystolabError:
                 continue
             for candidate in candidates:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from math import prod
 from typing import ClassVar
 
@@ -57,17 +56,13 @@ def _require_axis(axis: int, ndim: int, name: str) -> None:
     _require(0 <= axis < ndim, f"{name}: axis", f"in 0..{ndim - 1}", axis)
 
 
-@cache
-def operand_names(construct: type[Term]) -> tuple[str, ...]:
-    """Names of a construct's operands, in order."""
-    return tuple(f.name for f in fields(construct) if f.init)
-
-
 @dataclass(frozen=True)
 class Term:
     """A node of a program. Subclasses state their operands as fields and their shape rule."""
 
     head: ClassVar[str] = ""
+
+    names: ClassVar[tuple[str, ...]] = ()  # of the operands, in order
 
     shape: Shape = field(init=False, repr=False, compare=False)
 
@@ -91,7 +86,7 @@ class Term:
 
     def operands(self) -> tuple[object, ...]:
         """Field values in order, without the derived shape."""
-        return tuple(getattr(self, name) for name in operand_names(type(self)))
+        return tuple(getattr(self, name) for name in self.names)
 
     def children(self) -> tuple[Term, ...]:
         return tuple(value for value in self.operands() if isinstance(value, Term))
@@ -661,6 +656,10 @@ CONSTRUCTS: Mapping[str, type[Term]] = {
         MakeTuple, TupleGet, SystolicArray, PostProcess, BlockDiagonal, Store, Load,
     )
 }  # fmt: skip
+
+
+for _construct in CONSTRUCTS.values():
+    _construct.names = tuple(f.name for f in fields(_construct) if f.init)
 
 
 def substitute(term: Term, bindings: Mapping[str, Term]) -> Term:

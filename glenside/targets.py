@@ -79,7 +79,7 @@ class TargetFinder:
                 assert isinstance(child, ClassId)
                 assert isinstance(permutation, tuple)
                 inverse = tuple(permutation.index(i) for i in range(len(permutation)))
-                view = g.Transpose(output, inverse)
+                view: g.Term = g.Transpose(output, inverse)
                 yield from self._walk(child, view, above, (*chain, (name, node)))
             elif node.construct is g.Reshape:
                 child = node.children()[0]
@@ -120,7 +120,7 @@ class TargetFinder:
             passed += [post_class, bias_class]
             term = g.PostProcess(product, bias, lo, hi)
         for _, wrapper in reversed(chain):
-            term = wrapper.construct(term, *wrapper.operands[1:])
+            term = wrapper.build((term, *wrapper.operands[1:]))
         rules = {rule for c in passed for rule in self._snapshot.fired.get(c, ())}
         other = {d for d in g.DATAFLOWS if d != dataflow}
         rules = {rule for rule in rules if not any(d in rule for d in other)}

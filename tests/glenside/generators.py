@@ -28,13 +28,14 @@ def _reshaped_product(batch: int) -> Generator:
         shared = t.dims(batch, 3)
         item = t.dims(t.integer(1, 2), 6)
         other = t.reshaped(item)
-        sides = []
+        sides: list[g.Term] = []
         for _ in range(2):
             access = t.dims(t.integer(1, 2), 6)
             sides.append(
                 g.Reshape(t.leaf(shared + access, item), shared + t.reshaped(access), other)
             )
-        return g.CartesianProduct(*sides, batch)
+        a, b = sides
+        return g.CartesianProduct(a, b, batch)
 
     return generate
 

@@ -46,7 +46,7 @@ class Terms:
         for d in dims:
             cut = next((f for f in (2, 3, 5) if d % f == 0 and d > f and self.integer(0, 1)), 1)
             factors += [cut, d // cut] if cut > 1 else [d]
-        result = []
+        result: list[int] = []
         for f in factors:
             if result and self.integer(0, 1):
                 result[-1] *= f
