@@ -23,7 +23,6 @@ from glenside.targets import OUTPUT, Target, TargetFinder
 from rtl.kernel import Array, Kernel, Mode
 from rtl.timing import cycles
 
-
 PRUNE = 2.0  # candidates estimated at more than this many times the best are not timed
 
 
