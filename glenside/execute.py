@@ -7,6 +7,7 @@ what its network computes has the right addresses. Order of summation is numpy's
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,19 +54,16 @@ def run_kernel(
     kernel: Kernel, a: Floats, w: Floats, o: Floats, bias: Floats | None, lo: float, hi: float
 ) -> None:
     """Executes a kernel on flat memories; `o` is written in place."""
-    outer, reduction, rows = (
-        int(np.prod(x)) for x in (kernel.outer, kernel.reduction, kernel.rows)
-    )
-    a_values = _gather(kernel.a, a)
-    w_values = _gather(kernel.w, w)
+    outer, reduction = prod(kernel.outer), prod(kernel.reduction)
+    left, right, lanes = _gather(kernel.a, a), _gather(kernel.w, w), kernel.a.lanes
+    sums: Floats
     if kernel.mode is Mode.WEIGHT_STATIONARY:
-        left = a_values.reshape(outer, reduction, rows, kernel.a.lanes)
-        right = w_values.reshape(outer, reduction, kernel.a.lanes, kernel.w.lanes)
-        sums = np.matmul(left, right).sum(axis=1)
+        rows = left.reshape(outer, reduction, -1, lanes)
+        tiles = right.reshape(outer, reduction, lanes, kernel.w.lanes)
+        sums = np.matmul(rows, tiles).sum(axis=1)
     else:
-        left = a_values.reshape(outer, reduction, kernel.a.lanes)
-        right = w_values.reshape(outer, reduction, kernel.w.lanes)
-        sums = np.matmul(left.transpose(0, 2, 1), right)
+        columns = left.reshape(outer, reduction, lanes).swapaxes(1, 2)
+        sums = np.matmul(columns, right.reshape(outer, reduction, kernel.w.lanes))
     if bias is not None:
         channels = np.clip(kernel.p.addresses(), 0, len(bias) - 1)
         sums = sums + bias[channels].reshape(outer, 1, kernel.w.lanes)
