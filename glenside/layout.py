@@ -129,6 +129,7 @@ class Layout:
         """Codes the tensor takes in memory."""
         return math.prod(self.stored_shape(shape))
 
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - layouts are few, small and immutable
     def strides(self, shape: Shape) -> tuple[Strides, ...]:
         """How every dimension of the tensor moves the address."""
         outer, inner = [0] * self.rank, [0] * self.rank

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from glenside import language as g
-from glenside.affine import describe, view
+from glenside.access import view
+from glenside.affine import describe
 from glenside.contraction import Linear, NotAffineError
 from glenside.interpreter import evaluate
 from glenside.nest import Role
