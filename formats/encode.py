@@ -75,7 +75,7 @@ class Projector:
         return fast.Search(self._table)
 
     @cached_property
-    def _odd_is_enough(self) -> bool:
+    def odd_is_enough(self) -> bool:
         """Whether a binary64 may be rounded to odd binary32 first.
 
         Rounding to odd keeps every comparison with a binary32 whose last bit is zero. A step at b
@@ -108,7 +108,7 @@ class Projector:
         odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
         for start in range(0, x.size, _CHUNK):
             part = x[start : start + _CHUNK]
-            if native.available() and self._odd_is_enough:
+            if native.available() and self.odd_is_enough:
                 fast.round_odd(part, odd)
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:
@@ -125,7 +125,7 @@ class Projector:
         odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
         for start in range(0, x.size, _CHUNK):
             part = x[start : start + _CHUNK]
-            if native.available() and self._odd_is_enough:
+            if native.available() and self.odd_is_enough:
                 fast.divide_odd(part, divisor, odd)
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:

@@ -281,17 +281,51 @@ class Format(ABC):
         block = self.scaling.block
         block_axis = -1 if axis is None else axis
         used = self.fit_scale(array, axis) if scale is None else _checked_scale(scale)
-        full = used
-        if block is not None and array.ndim:
-            full = expand_blocks(used, array.shape[block_axis], block, block_axis)
+        shape = list(array.shape)
+        if block is not None:
+            length = shape[block_axis]
+            shape[block_axis] = -(-length // block)
         try:
-            full = np.broadcast_to(full, array.shape)
+            full = np.broadcast_to(used, shape)
         except ValueError:
             raise SystolabError(
-                f"Scale must broadcast to the tensor's shape {array.shape}, not have shape "
-                f"{used.shape}"
+                f"Scale must broadcast to the shape {tuple(shape)}, not have shape {used.shape}"
             ) from None
+        if block is not None:
+            used = np.ascontiguousarray(full)
+            full = expand_blocks(used, length, block, block_axis)
         return QuantizedTensor(self._encode_scaled(array, full), used, self, block, block_axis)
+
+    def _divides_in_binary32(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> bool:
+        """Whether binary32 quotients are projected as the exact ones.
+
+        Powers of two make them exact, but for underflow; that stays between the thresholds next
+        to zero where those are larger.
+        """
+        if x.dtype != np.float32 or self._smallest_bound < 2.0**-120:
+            return False
+        if (scale.view(np.uint32) & np.uint32(0x7FFFFF)).any() or scale.min() < 2.0**-126:
+            return False
+        return float(magnitudes(x)) / float(scale.min()) < 2.0**127
+
+    @cached_property
+    def _smallest_bound(self) -> float:
+        bounds = self.projection.bounds
+        return float(np.abs(bounds[bounds != 0]).min(initial=np.inf))
+
+    def _encode_in_rows(
+        self,
+        x: NDArray[np.floating],
+        scale: NDArray[np.float32],
+        kind: type[np.float32] | type[np.float64],
+    ) -> Codes:
+        """Codes of ``x / scale``, both cast to ``kind``; a few rows at a time to save memory."""
+        out: Codes = np.empty(x.shape, self._code_type)
+        rows = max(_CHUNK * len(x) // max(x.size, 1), 1)
+        for start in range(0, len(x), rows):
+            part = slice(start, start + rows)
+            out[part] = self.encode(x[part].astype(kind, copy=False) / scale[part].astype(kind))
+        return out
 
     def _encode_scaled(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
         # How many trailing dimensions share one scale (a broadcast one has stride 0).
@@ -303,17 +337,16 @@ class Format(ABC):
         run = int(np.prod(x.shape[x.ndim - shared :]))
         if x.size == 0 or (shared == x.ndim and scale.flat[0] == 1):
             return self.encode(x)
+        if x.ndim == 0:
+            return self._encode_scaled(x.reshape(1), scale.reshape(1)).reshape(())
         # A binary64 quotient of binary32 numbers is on the same side of a threshold of up to 28
         # significant bits as the exact one.
         if self.rounding is Rounding.STOCHASTIC:
             return self.encode(x.astype(np.float64) / scale)
+        if x.dtype != np.float32 or run < _SHORT_RUN or not self._projector.odd_is_enough:
+            kind = np.float32 if self._divides_in_binary32(x, scale) else np.float64
+            return self._encode_in_rows(x, scale, kind)
         out: Codes = np.empty(x.shape, self._code_type)
-        if x.dtype != np.float32 or run < _SHORT_RUN:
-            rows = max(_CHUNK * len(x) // x.size, 1)
-            for start in range(0, len(x), rows):
-                part = slice(start, start + rows)
-                out[part] = self.encode(x[part].astype(np.float64) / scale[part])
-            return out
         runs = np.ascontiguousarray(x).reshape(-1, run)
         one_each = (slice(None),) * (x.ndim - shared) + (0,) * shared
         divisors = scale[one_each].reshape(-1).tolist()
@@ -413,7 +446,10 @@ def _block_magnitudes(x: NDArray[np.floating], block: int, axis: int | None) -> 
     axis = -1 if axis is None else axis
     if not -x.ndim <= axis < x.ndim:
         raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
-    with np.errstate(invalid="ignore"):
-        absolute = np.where(np.isfinite(x), np.abs(x), 0)
+    absolute = np.abs(x)
     starts = np.arange(0, x.shape[axis], block)
-    return np.asarray(np.maximum.reduceat(absolute, starts, axis=axis), dtype=np.float64)
+    amax = np.maximum.reduceat(absolute, starts, axis=axis)
+    if not np.isfinite(amax).all():
+        absolute[~np.isfinite(absolute)] = 0
+        amax = np.maximum.reduceat(absolute, starts, axis=axis)
+    return np.asarray(amax, dtype=np.float64)

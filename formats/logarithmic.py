@@ -44,8 +44,7 @@ class Lns(Format):
 
     Values are the powers' binary32 roundings. The most negative L is zero, in both signs. The
     nearest logarithm decides (halfway powers are irrational: there are no ties), and half the
-    smallest magnitude decides about zero, upwards at a tie. The scale is a power of two that fits
-    the largest magnitude below the largest value.
+    smallest magnitude decides about zero, upwards at a tie. The scale is a power of two.
     """
 
     scaling = Scaling(ScaleKind.POW2)

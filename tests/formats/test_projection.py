@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from formats import Format, Rounding, SystolabError, binary32_key, get
+from formats.tables import TableFormat
 
 FORMATS = [
     "int:4",
@@ -91,6 +92,19 @@ def test_equals_its_definition(name: str, rounding: Rounding) -> None:
         expected = [brute_force(fmt, float(value)) for value in x]
         wrong = fmt.encode(x) != expected
         assert not wrong.any(), (x[wrong][:5], np.array(expected)[wrong][:5])
+
+
+def test_midpoints_that_binary64_cannot_hold() -> None:
+    """Neighbours forty binades apart: the decision is about the exact midpoint all the same."""
+    tiny = float(np.float32(2.0**-40 * (1 + 2.0**-23)))
+    large = 1 + 2.0**-23
+    fmt = TableFormat([-large, -tiny, 0.0, tiny, large, 2.0, 3.0, 4.0], "far-apart")
+    middle = (Fraction(tiny) + Fraction(large)) / 2
+    near = float(middle)
+    x = [near, float(np.nextafter(near, 0)), float(np.nextafter(near, 1))]
+    assert len({Fraction(value) > middle for value in x}) == 2
+    assert fmt.encode(np.array(x)).tolist() == [4 if Fraction(v) > middle else 3 for v in x]
+    assert fmt.encode(-np.array(x)).tolist() == [0 if Fraction(v) > middle else 1 for v in x]
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.sampled_from(FORMATS))

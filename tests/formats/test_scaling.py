@@ -70,6 +70,37 @@ def test_degenerate_tensors() -> None:
     assert get("e2m1:scale=pow2").fit_scale(np.array([3e38], np.float32)) == 2.0**125
 
 
+def test_scalars_and_empty_tensors() -> None:
+    for name in ("int:8", "lns:8,3", "e4m3fn", "int:8,rounding=stochastic"):
+        fmt = get(name)
+        tensor = fmt.quantize(np.float32(3.0))
+        assert tensor.codes.shape == tensor.scale.shape == ()
+        assert float(tensor.dequantize()) == pytest.approx(3, rel=0.05)
+        assert fmt.quantize(np.zeros((0, 4), np.float32)).codes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "name", ["lns:8,3", "mxfp8", "mxfp4", "adaptivfloat:8,3", "e2m1:scale=pow2"]
+)
+def test_power_of_two_quotients_at_the_ends_of_binary32(name: str) -> None:
+    """Quotients that underflow or overflow binary32 give the same codes as binary64 ones."""
+    fmt = get(name)
+    rng = np.random.default_rng(3)
+    for spread in (1, 40, 120):
+        x = np.ldexp(rng.standard_normal((40, 64)), rng.integers(-spread, spread, (40, 64)))
+        x = np.concatenate([x, [[0.0, -0.0, 1e-45, -1e-45] * 16]]).astype(np.float32)
+        for axis in (0, 1):
+            tensor = fmt.quantize(x, axis)
+            quotients = x.astype(np.float64) / tensor.full_scale()
+            np.testing.assert_array_equal(tensor.codes, fmt.encode(quotients))
+        for scale in (2.0**-126, 2.0**100):
+            tensor = fmt.quantize(x, scale=np.full((1, 1), scale))
+            codes = fmt.encode(x.astype(np.float64) / scale)
+            np.testing.assert_array_equal(tensor.codes, codes)
+            expected = (fmt.values[codes] * scale).astype(np.float32)
+            np.testing.assert_array_equal(tensor.dequantize(), expected)
+
+
 def test_quotients_are_exact() -> None:
     """Codes are the projection of the exact quotient: compared in rational arithmetic."""
     from fractions import Fraction
@@ -93,8 +124,21 @@ def test_given_scales_are_checked() -> None:
     for bad in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(SystolabError, match="Scale must be a positive finite number, not"):
             fmt.quantize(x, scale=bad)
-    with pytest.raises(SystolabError, match=r"broadcast to the tensor's shape \(2, 3\), not have"):
+    with pytest.raises(SystolabError, match=r"broadcast to the shape \(2, 3\), not have"):
         fmt.quantize(x, scale=np.ones(2, np.float32))
+
+
+def test_given_block_scales() -> None:
+    x = np.arange(80, dtype=np.float32).reshape(2, 40)
+    tensor = get("mxfp8").quantize(x, scale=[[1.0, 2.0]])
+    np.testing.assert_array_equal(tensor.codes[:, :32], get("e4m3fn").encode(x[:, :32]))
+    np.testing.assert_array_equal(tensor.codes[:, 32:], get("e4m3fn").encode(x[:, 32:] / 2))
+    with pytest.raises(
+        SystolabError, match=r"broadcast to the shape \(2, 2\), not have shape \(3,"
+    ):
+        get("mxfp8").quantize(x, scale=np.ones(3))
+    with pytest.raises(SystolabError, match="within the tensor's 0 dimensions, not -1"):
+        get("mxfp8").quantize(np.float32(1))
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
