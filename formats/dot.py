@@ -12,6 +12,7 @@ weight-stationary order; ``group=1`` is ``acc = acc + p``, its output-stationary
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -85,11 +86,10 @@ def dot(
             f"Operand w must have as many rows as a has columns, {codes_a.shape[1]}, "
             f"not {codes_w.shape[0]}"
         )
-    spec = Spec(fmt_a, fmt_w, accumulator, codes_a.shape[1], group)
+    spec, chosen = _plan(fmt_a, fmt_w, accumulator, codes_a.shape[1], group, engine)
     if spec.is_integer:
         _require_finite(codes_a, fmt_a, "a", accumulator)
         _require_finite(codes_w, fmt_w, "w", accumulator)
-    chosen = _choose(spec, engine)
     acc = chosen.run(spec, Operands(codes_a, codes_w))
     return DotResult(acc, spec.lsb, chosen.name)
 
@@ -98,7 +98,7 @@ def choose_engine(
     fmt_a: Format, fmt_w: Format, accumulator: Accumulator, k: int, group: int = 1
 ) -> str:
     """The engine that ``dot`` will run for a reduction of length ``k``."""
-    return _choose(Spec(fmt_a, fmt_w, accumulator, k, group), "auto").name
+    return _plan(fmt_a, fmt_w, accumulator, k, group, "auto")[1].name
 
 
 def exact_k(fmt_a: Format, fmt_w: Format) -> int:
@@ -109,6 +109,14 @@ def exact_k(fmt_a: Format, fmt_w: Format) -> int:
 def accumulator_bits(fmt_a: Format, fmt_w: Format, k: int) -> int:
     """The two's complement width that an Exact accumulator needs for reductions up to ``k``."""
     return (max(k, 1) * fmt_a.ratio * fmt_w.ratio).bit_length() + 1
+
+
+@lru_cache(maxsize=1024)  # networks repeat their shapes, and a small product costs no more
+def _plan(
+    fmt_a: Format, fmt_w: Format, accumulator: Accumulator, k: int, group: int, engine: str
+) -> tuple[Spec, Engine]:
+    spec = Spec(fmt_a, fmt_w, accumulator, k, group)
+    return spec, _choose(spec, engine)
 
 
 def _choose(spec: Spec, name: str) -> Engine:
@@ -132,7 +140,7 @@ def _codes(codes: Codes, fmt: Format, operand: str) -> Codes:
             f"not {codes.ndim}-dimensional {codes.dtype}"
         )
     limit = 2**fmt.bits
-    if np.iinfo(codes.dtype).max >= limit and codes.size and int(codes.max()) >= limit:
+    if 8 * codes.itemsize > fmt.bits and codes.size and int(codes.max()) >= limit:
         raise SystolabError(
             f"Operand {operand} must hold codes of {fmt.name}, below {limit}, "
             f"not {int(codes.max())}"

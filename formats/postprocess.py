@@ -95,10 +95,14 @@ def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.
 
 
 def _from_wide(acc: Result, lsb: int, softfloat: bool) -> F32:
-    out = np.empty(acc.shape, dtype=np.float32)
-    flat = out.reshape(-1)
-    for i, value in enumerate(acc.reshape(-1).tolist()):
-        excess = max(0, value.bit_length() - 53)
-        jammed = (value >> excess) | ((value & ((1 << excess) - 1)) != 0)
-        flat[i] = to_binary32(np.array([jammed], dtype=np.int64), lsb + excess, softfloat)[0]
-    return out
+    """Python integers, by way of a binary64 rounded to odd: a rounding to 24 bits is the same."""
+    nearest = acc.astype(np.float64)
+    error = acc - np.asarray(np.frompyfunc(int, 1, 1)(nearest), dtype=np.object_)
+    up, down = (error > 0).astype(np.bool_), (error < 0).astype(np.bool_)
+    even = (nearest.view(np.int64) & 1) == 0
+    toward = np.where(up, np.inf, -np.inf)
+    odd = np.where((up | down) & even, np.nextafter(nearest, toward), nearest)
+    if softfloat:
+        return sf.from_binary64(odd, lsb)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(odd, lsb).astype(np.float32)

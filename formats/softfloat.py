@@ -107,6 +107,14 @@ def from_int64(x: NDArray[np.int64], lsb: NDArray[np.int64]) -> F32:
     return _apply(one, x, np.ldexp(1.0, lsb).view(np.uint64))
 
 
+def from_binary64(x: NDArray[np.float64], lsb: int) -> F32:
+    """``x * 2**lsb`` elementwise, rounded once to binary32, where binary64 holds it."""
+    require_near_even()
+    times, narrow = library().f64_mul, library().f64_to_f32
+    unit = int(np.ldexp(1.0, np.int64(lsb)).view(np.uint64))
+    return _apply(lambda value: int(narrow(times(value, unit))), x.view(np.uint64))
+
+
 def _map(name: str, x: F32, y: F32) -> F32:
     require_near_even()
     if available():

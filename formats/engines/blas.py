@@ -31,7 +31,7 @@ from formats.native.library import library
 _A_BYTES = 1 << 20
 _MIN_ROWS = 64
 _W_BYTES = 2 << 20
-_MIN_COLUMNS = 64
+_MIN_COLUMNS = 128
 
 
 def _lacks_order_freedom(spec: Spec) -> str | None:
@@ -87,29 +87,26 @@ def _run_limbs(spec: Spec, operands: Operands) -> Result:
     count_a, count_w = limb_counts(spec)
     limbs_a = _used(limbs(spec.fmt_a, count_a), operands.a)
     limbs_w = _used(limbs(spec.fmt_w, count_w), operands.w)
-    m, _, n = operands.shape
-    product = np.empty((m, n))
-    if spec.is_int64:
-        total = np.zeros((m, n), dtype=np.uint64)
-        for shift_a, table_a in limbs_a:
-            for shift_w, table_w in limbs_w:
-                if shift_a + shift_w < 64:
-                    _multiply(operands, table_a, table_w, product)
-                    part = product.astype(np.int64).view(np.uint64)
-                    part <<= np.uint64(shift_a + shift_w)
-                    total += part
-        return _finish(spec, total.view(np.int64))
-    by_shift: dict[int, NDArray[np.int64]] = {}
-    for shift_a, table_a in limbs_a:
-        for shift_w, table_w in limbs_w:
-            _multiply(operands, table_a, table_w, product)
-            integers = product.astype(np.int64)  # fewer than 2**10 of these are added up
-            shift = shift_a + shift_w
-            by_shift[shift] = by_shift[shift] + integers if shift in by_shift else integers
+    m, k, n = operands.shape
     wide = np.zeros((m, n), dtype=np.object_)
-    for shift, integers in by_shift.items():
-        wide += integers.astype(np.object_) << shift
-    return wide
+    modular = np.zeros((m, n) if spec.is_int64 else (0, 0), dtype=np.uint64)
+    for columns in _column_blocks(operands, 8 * max(1, len(limbs_w))):
+        width = columns.stop - columns.start
+        w = np.empty((len(limbs_w), k, width))
+        for i, (_, table) in enumerate(limbs_w):
+            decode(operands.w[:, columns], table, w[i])
+        for rows in _row_blocks(operands, 8):
+            a = np.empty((rows.stop - rows.start, k))
+            for shift_a, table in limbs_a:
+                decode(operands.a[rows], table, a)
+                for i, (shift_w, _) in enumerate(limbs_w):
+                    part = (a @ w[i]).astype(np.int64)
+                    shift = shift_a + shift_w
+                    if not spec.is_int64:
+                        wide[rows, columns] += part.astype(np.object_) << shift
+                    elif shift < 64:
+                        modular[rows, columns] += part.view(np.uint64) << np.uint64(shift)
+    return _finish(spec, modular.view(np.int64)) if spec.is_int64 else wide
 
 
 def limb_counts(spec: Spec) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ def units(fmt: Format) -> NDArray[np.float64]:
         return np.ldexp(fmt.values, -quantum_exponent(fmt))
 
 
+@lru_cache(maxsize=64)
 def has_specials(fmt: Format) -> bool:
     """Whether some code means NaN or an infinity."""
     return not bool(np.isfinite(fmt.values).all())
