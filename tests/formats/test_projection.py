@@ -141,6 +141,8 @@ def test_stochastic_rounding_is_unbiased_and_replayable() -> None:
     assert abs(float(codes.mean()) - 2.25) < 0.005
     np.testing.assert_array_equal(codes, fmt.encode(x))
     np.testing.assert_array_equal(codes[:1000], fmt.encode(x[:1000]))  # keyed by index only
+    period = 1 << 16  # the chunk size: later chunks continue the count
+    assert (codes[:period] != codes[period : 2 * period]).any()
     other = get("int:8,rounding=stochastic,seed=6").encode(x)
     assert 0.3 < float((codes != other).mean()) < 0.45  # 2 * 0.25 * 0.75
     exact = np.array([-128, 5, 127, 400, -400, np.nan, np.inf], np.float32)
