@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from glenside.rules import algebra, fusion, im2col, lowering, operands
+from glenside.rules import algebra, depthwise, fusion, im2col, lowering, operands
 from glenside.rules.rule import Rule
 
 ALL: tuple[Rule, ...] = (
     *algebra.RULES,
     *im2col.RULES,
     *operands.RULES,
+    *depthwise.RULES,
     *lowering.RULES,
     *fusion.RULES,
 )

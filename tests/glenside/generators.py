@@ -23,6 +23,15 @@ def dot(batch: int, flat: bool) -> Generator:
     return generate
 
 
+def _depthwise(size: int) -> Generator:
+    def generate(t: Terms) -> g.Term:
+        groups, k = size * t.integer(1, 2), t.integer(1, 3)
+        a = t.leaf((groups, t.integer(1, 3)), (k,))
+        return g.Compute("dot-product", g.CartesianProduct(a, t.leaf((groups, 1), (k,)), 1))
+
+    return generate
+
+
 def _reshaped_product(batch: int) -> Generator:
     def generate(t: Terms) -> g.Term:
         shared = t.dims(batch, 3)
@@ -143,6 +152,7 @@ GENERATORS: dict[str, Generator] = {
     "lower-weight-stationary-per-batch": dot(1, True),
     "lower-output-stationary": dot(0, True),
     "lower-output-stationary-per-batch": dot(1, True),
+    **{f"widen-batch-by-{size}": _depthwise(size) for size in (2, 4, 8, 16, 32)},
     "relu-is-clamp": lambda t: g.Compute("relu", t.leaf(t.dims(2), t.dims(1))),
     "clamp-into-reshape": _clamped(_reshaped),
     "clamp-into-transpose": _clamped(lambda t: _transposed(t, t.integer(1, 4))),
