@@ -50,10 +50,6 @@ class Arguments:
             )
         return tuple(map(self._integer, names, self.parameters))
 
-    def optional_integer(self, name: str, default: int) -> int:
-        """One integer parameter, or its default."""
-        return self.integers(name)[0] if self.parameters else default
-
     def _integer(self, name: str, text: str) -> int:
         try:
             return int(text)

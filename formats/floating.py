@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf, ldexp, nan
+from math import frexp, inf, ldexp, nan
 
 from formats.errors import SystolabError
 from formats.format import Format
@@ -130,13 +130,8 @@ class Float(Format):
     def overflow_step(self, upward: bool) -> float:
         """The unit in the last place of the largest finite value."""
         del upward  # the table is symmetric
-        last = float(self.codebook.points[-1])
-        exponent = 0
-        while ldexp(2.0, exponent) <= last:
-            exponent += 1
-        while ldexp(1.0, exponent) > last:
-            exponent -= 1
-        return ldexp(1.0, exponent - self.layout.mantissa)
+        _, exponent = frexp(self.max)
+        return ldexp(1.0, exponent - 1 - self.layout.mantissa)
 
 
 def _spelling(layout: Layout) -> str:

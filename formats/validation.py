@@ -16,8 +16,8 @@ def validate(fmt: Format) -> None:
     """Check all 2^n codes of a format.
 
     Values are binary32 and contain zero; infinities come in pairs where values are signed;
-    ``encode(decode(c))`` is the canonical code of c; ``encode`` is monotone, also between values;
-    NaN becomes NaN where there is one, else zero.
+    ``encode(decode(c))`` is the canonical code of c; ``encode`` is monotone, also between values,
+    and decides as the rounding bounds do; NaN becomes NaN where there is one, else zero.
 
     Raises:
         SystolabError: Names the first offending code and its values.
@@ -100,6 +100,7 @@ def _check_monotone(fmt: Format) -> None:
     x = np.sort(np.concatenate([bounds, before, fmt.codebook.points]))
     codes = fmt.encode(x)
     value = fmt.values[codes]
+    defined = fmt.projection.encode64(x)
     steps_back = np.flatnonzero(value[1:] < value[:-1])
     if len(steps_back):
         i = int(steps_back[0])
@@ -107,6 +108,15 @@ def _check_monotone(fmt: Format) -> None:
             f"encode of {fmt.name} must be monotone: {_value(x[i])} becomes code "
             f"{int(codes[i]):#x} = {_value(value[i])}, but {_value(x[i + 1])} becomes code "
             f"{int(codes[i + 1]):#x} = {_value(value[i + 1])}"
+        )
+    # Engines and hardware use the bounds; an own ``encode`` may only be a faster way to the same.
+    differing = np.flatnonzero(codes != defined)
+    if len(differing):
+        i = int(differing[0])
+        raise SystolabError(
+            f"encode of {fmt.name} must follow its rounding bounds: {_value(x[i])} becomes code "
+            f"{int(codes[i]):#x} = {_value(value[i])}, not {int(defined[i]):#x} = "
+            f"{_value(fmt.values[defined[i]])}"
         )
 
 

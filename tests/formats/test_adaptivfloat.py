@@ -10,9 +10,9 @@ from formats import SystolabError, decompose, get
 
 WIDTHS = ["8,3", "8,4", "8,5", "6,3", "5,3", "4,2", "7,3", "16,5", "4,3"]
 DISTRIBUTIONS: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
-    "normal": lambda rng: rng.normal(0, 0.3, 40_000),
-    "laplace": lambda rng: rng.laplace(0, 2.0, 40_000),
-    "student": lambda rng: rng.standard_t(3, 40_000),
+    "normal": lambda rng: rng.normal(0, 0.3, 150_000),
+    "laplace": lambda rng: rng.laplace(0, 2.0, 150_000),
+    "student": lambda rng: rng.standard_t(3, 150_000),
 }
 
 

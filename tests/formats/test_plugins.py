@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from formats import SystolabError, get
+from formats import SystolabError, get, plugins, registry
 
 ROOT = Path(__file__).parents[2]
 TAKUM = ROOT / "examples/plugin_takum"
@@ -85,6 +87,13 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
         ),
         (
             "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    def encode(self, x):\n"
+            "        x = np.asarray(x, np.float64)\n"
+            "        return super().encode(np.trunc(np.nan_to_num(x)))",
+            r"encode of .* must follow its rounding bounds: -?\d\.\d+ becomes code 0x\d = ",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
             "    bits = 17",
             "Width of .* must be 1 to 16 bits, not 17",
         ),
@@ -145,6 +154,45 @@ def test_takum_as_an_installed_package(tmp_path: Path) -> None:
 def test_the_plugin_stays_small() -> None:
     lines = (TAKUM / "systolab_takum.py").read_text("utf-8").splitlines()
     assert sum(bool(line.strip()) for line in lines) < 40
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Pretend that a package with this entry point is installed."""
+
+    def install(name: str, value: str) -> None:
+        point = EntryPoint(name=name, value=value, group=plugins.GROUP)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+        registry._known.cache_clear()
+
+    yield install
+    registry._known.cache_clear()
+
+
+def test_a_plugin_must_not_take_a_name(installed: Callable[[str, str], None]) -> None:
+    installed("int", "mine:Format")
+    with pytest.raises(SystolabError, match=r"plug-in must be new, not 'int' \(plug-in mine:For"):
+        get("e2m1")
+
+
+def test_a_broken_plugin_fails_alone(installed: Callable[[str, str], None]) -> None:
+    installed("broken", "no_such_module:Format")
+    assert get("e2m1").bits == 4
+    with pytest.raises(SystolabError, match=r"Format plug-in 'broken' .* cannot be loaded: No mod"):
+        get("broken")
+
+
+def test_plugin_parameters_are_integers(installed: Callable[[str, str], None]) -> None:
+    installed("posits", "formats.posit:Posit")
+    fmt = get("posits:8,1,rounding=up")
+    assert fmt.name == "posits:8,1,rounding=up"
+    assert get(fmt.name) == fmt
+    with pytest.raises(
+        SystolabError, match=r"Parameter parameter 2 of 'posits:8,x' must be an int"
+    ):
+        get("posits:8,x")
+    with pytest.raises(SystolabError, match=r"Format posits:8 cannot be made: .*'es'"):
+        get("posits:8")
 
 
 def test_codebook_files(tmp_path: Path) -> None:
