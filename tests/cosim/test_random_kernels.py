@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cosim.model import Model
 from formats import get
@@ -16,7 +17,7 @@ from formats.format import Format
 from formats.tensor import Codes
 from rtl import AccessPattern, Array, Kernel, Mode
 from rtl.gemm import gemm_kernel
-from rtl.timing import cycles
+from rtl.timing import cycles, timing
 from rtl.values import run
 from tests.kernels import convolutions, random_kernels
 
@@ -37,11 +38,10 @@ AF8 = "adaptivfloat:8,3"
 ARRAYS = {
     "4x4 adaptivfloat exact": _array(4, 4, (AF8, AF8, AF8), Exact()),
     "5x3 mixed wrap": _array(5, 3, ("adaptivfloat:6,3", "adaptivfloat:4,2", AF8), Wrap(20)),
-    "3x5 e5m2 float32": _array(3, 5, ("e5m2", "e4m3fn", "e5m2"), Float32(), acc_rows=40),
-    # Wide enough for the parameters of twelve columns to arrive last.
-    "2x12 int8 saturate": _array(2, 12, ("int:8", "int:8", "int:8"), Saturate(18)),
+    "3x5 e5m2 float32": _array(3, 5, ("e5m2", "e4m3fn", "float:5,5"), Float32(), acc_rows=40),
+    "4x1 int8 saturate": _array(4, 1, ("int:8", "int:8", "int:8"), Saturate(16), line=16),
+    "1x16 int4 wrap": _array(1, 16, ("int:4", "int:4", "int:8"), Wrap(9)),
     "1x4 wide codes exact": _array(1, 4, ("fixed:10,6", "int:8", "fixed:12,4"), Exact(), line=8),
-    "4x1 adaptivfloat float32": _array(4, 1, (AF8, AF8, AF8), Float32(), line=16),
     "1x1 posit exact": _array(1, 1, ("posit:8,1",) * 3, Exact()),
 }
 
@@ -69,17 +69,27 @@ def kernels(draw: st.DrawFn, array: Array) -> Kernel:
 
 
 def _memory(pattern: AccessPattern, fmt: Format, specials: bool, rng: np.random.Generator) -> Codes:
-    """Random codes, with a NaN or infinity now and then where ``specials``."""
+    """Random codes, with a NaN or infinity now and then where ``specials``.
+
+    Half of the memories hold few different magnitudes: sums cancel and saturate, so that the order
+    of additions shows.
+    """
     reached = pattern.addresses()[pattern.active()]
     size = int(reached.max()) + 1 if reached.size else 1
     codes = rng.integers(0, 1 << fmt.bits, size).astype(np.uint8 if fmt.bits <= 8 else np.uint16)
+    if rng.random() < 0.5:
+        chosen = fmt.values[rng.choice(codes, 3)]
+        palette = fmt.encode(np.concatenate([chosen, -chosen, [0, fmt.max]]))
+        codes = rng.choice(palette, size)
     special = ~np.isfinite(fmt.values[codes])
     codes[special & (rng.random(size) < (0.9 if specials else 1))] = fmt.zero_code
     return codes
 
 
-def _typical(fmt: Format) -> float:
-    return float(np.abs(fmt.values[np.isfinite(fmt.values)]).mean())
+def _parameters(count: int, rng: np.random.Generator, largest: float) -> NDArray[np.float32]:
+    """Positive numbers over many binades, so that results of any size come to be resolved."""
+    scale = largest * 2.0 ** rng.uniform(-12, 2)
+    return (scale * rng.uniform(0.5, 1, count)).astype(np.float32)
 
 
 def compare(data: st.DataObject) -> None:
@@ -95,18 +105,25 @@ def compare(data: st.DataObject) -> None:
     o_mem = _memory(kernel.o, array.out, specials, rng)
     count = int(kernel.p.addresses().max()) + 1
     # Results of a size that the output format resolves, whatever the formats and the reduction.
-    scale = array.out.max / 4 / (_typical(array.act) * _typical(array.weight))
-    scales = (scale * rng.uniform(0.2, 1, count) / kernel.length**0.5).astype(np.float32)
-    biases = (rng.normal(size=count) * array.out.max / 8).astype(np.float32)
+    scales = _parameters(count, rng, array.out.max / array.act.max / array.weight.max)
+    biases = _parameters(count, rng, array.out.max) * rng.choice([-1, 0, 1], count)
     lo, hi = data.draw(st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (-1.0, 3.0)]))
-    memories = (a_mem, w_mem, scales, biases, np.float32(lo), np.float32(hi), o_mem)
+    memories = (
+        a_mem,
+        w_mem,
+        scales,
+        biases.astype(np.float32),
+        np.float32(lo),
+        np.float32(hi),
+        o_mem,
+    )
     expected = run(kernel, array, *memories).o_mem
     found, counted = model(name).run(kernel, *memories, stall_seed=stall_seed)
     np.testing.assert_array_equal(found, expected)
     assert counted == cycles(kernel, array)  # stalled cycles do not count
 
 
-QUICK = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+QUICK = settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
 
 
 @QUICK
@@ -120,3 +137,19 @@ def test_random_kernels(data: st.DataObject) -> None:
 @given(st.data())
 def test_many_random_kernels(data: st.DataObject) -> None:
     compare(data)
+
+
+@pytest.mark.parametrize("reduction", [1, 7])
+def test_parameters_arrive_last(reduction: int) -> None:
+    # One column sum an iteration leaves nothing to hide the parameters of sixteen columns behind.
+    name = "1x16 int4 wrap"
+    array = ARRAYS[name]
+    n = 10 * array.cols
+    kernel = gemm_kernel(array, 1, reduction, n)
+    ones = np.ones(n, np.float32)
+    a_mem, w_mem, o_mem = (np.ones(size, np.uint8) for size in (reduction, reduction * n, n))
+    memories = (a_mem, w_mem, ones, ones, np.float32(-np.inf), np.float32(np.inf), o_mem)
+    found, counted = model(name).run(kernel, *memories)
+    np.testing.assert_array_equal(found, reduction + 1)
+    assert counted == cycles(kernel, array)
+    assert (timing(kernel, array).breakdown.idle > 1) == (reduction == 1)
