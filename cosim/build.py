@@ -84,9 +84,11 @@ class Options:
 
     Attributes:
         trace: VCD tracing and PyVerilator's entry points.
+        mutants: the sources are a mutant schema, whose faults are selected at run time.
     """
 
     trace: bool = False
+    mutants: bool = False
 
 
 def cache_directory() -> Path:
@@ -111,6 +113,7 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         "ACT_BITS": array.act.bits,
         "WEIGHT_BITS": array.weight.bits,
         "OUT_BITS": array.out.bits,
+        **({"SYSTOLAB_MUTANTS": 1} if options.mutants else {}),
     }
     description = {
         "array": array.name,

@@ -9,11 +9,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.model import Model
 from formats.tensor import Codes
 from rtl import timing, values
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
 
 F32 = NDArray[np.float32]
+
+# A kernel that takes this many times the predicted cycles has hung.
+_PATIENCE = 4
+_STALLED_PATIENCE = 40
+_SLACK = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,29 @@ def software(array: Array, engine: str = "auto") -> Device:
             engine,
         )
         return Outcome(result.o_mem, timing.cycles(case.kernel, array))
+
+    return run
+
+
+def hardware_model(array: Array, model: Model) -> Device:
+    """The Verilated array as a device: the found codes and cycles."""
+
+    def run(case: Case) -> Outcome:
+        predicted = timing.cycles(case.kernel, array)
+        patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
+        codes, cycles = model.run(
+            case.kernel,
+            case.a,
+            case.w,
+            case.scale,
+            case.bias,
+            case.lo,
+            case.hi,
+            case.o,
+            case.stall_seed,
+            max_cycles=patience * predicted + _SLACK,
+        )
+        return Outcome(codes, cycles)
 
     return run
 

@@ -17,6 +17,13 @@
 #include "verilated_vcd_c.h"
 #endif
 
+#ifdef SYSTOLAB_MUTANTS
+// Which fault of a mutant schema is active in models made from now on (cosim/mutate_source.py).
+static int selected_mutant = 0;
+extern "C" int systolab_selected_mutant() { return selected_mutant; }
+extern "C" void systolab_select_mutant(int number) { selected_mutant = number; }
+#endif
+
 namespace {
 
 using Top = Vsystolab_top;
@@ -61,6 +68,7 @@ struct SystolabJob {
   const char* trace_path;  // VCD of the clock cycles [trace_from, trace_to), or null
   uint64_t trace_from;
   uint64_t trace_to;
+  uint64_t max_cycles;  // clock cycles after which a kernel counts as hung; 0: no limit
 };
 
 namespace {
@@ -353,7 +361,7 @@ int32_t Driver::simulate(SystolabJob* job) {
     w.clock(w_request, w_taken, w_line);
     p.clock(p_request, p_taken, p_index);
     quiet = (a_request || w_request || p_request || o_request) ? 0 : quiet + 1;
-    if (quiet > kHangCycles) return fail(job, kHang, 0, cycle);
+    if (quiet > kHangCycles || (job->max_cycles && cycle > job->max_cycles)) return fail(job, kHang, 0, cycle);
   }
   job->cycles = top_->cycles_o;
   job->stalls = top_->stalls_o;

@@ -14,7 +14,7 @@ from cosim.build import Build, Options, build
 from formats.errors import SystolabError
 from formats.tensor import Codes
 from rtl.descriptor import descriptor
-from rtl.hardware import hardware
+from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array, Kernel
 
 _HANG = 4
@@ -46,6 +46,7 @@ class _Job(ctypes.Structure):
         ("trace_path", ctypes.c_char_p),
         ("trace_from", ctypes.c_uint64),
         ("trace_to", ctypes.c_uint64),
+        ("max_cycles", ctypes.c_uint64),
     )
 
 
@@ -71,18 +72,30 @@ class Model:
         array: the machine configuration.
         random_registers: seed for the initial contents of all registers; None starts them at zero.
         trace: build with tracing and PyVerilator's entry points.
+        sources: the array's sources, where they are not the generated ones.
+        mutant: fault to activate in sources that are a mutant schema (``cosim.mutate_source``); 0
+            activates none, None says that they are not a schema.
 
     Raises:
         SystolabError: the array cannot be generated or built.
     """
 
     def __init__(
-        self, array: Array, *, random_registers: int | None = None, trace: bool = False
+        self,
+        array: Array,
+        *,
+        random_registers: int | None = None,
+        trace: bool = False,
+        sources: Hardware | None = None,
+        mutant: int | None = None,
     ) -> None:
         self.array = array
-        self.build: Build = build(hardware(array), Options(trace=trace))
+        options = Options(trace=trace, mutants=mutant is not None)
+        self.build: Build = build(hardware(array) if sources is None else sources, options)
         self._trace = trace
         self._library = load_library(self.build.library)
+        if mutant is not None:
+            self._library.systolab_select_mutant(mutant)
         self._lock = threading.Lock()
         randomise = random_registers is not None
         self._handle: int | None = self._library.systolab_new(
@@ -101,6 +114,7 @@ class Model:
         o_mem: Codes,
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
+        max_cycles: int = 0,
     ) -> tuple[Codes, int]:
         """Run a kernel.
 
@@ -115,6 +129,7 @@ class Model:
             o_mem: output memory before the kernel, flat; not modified.
             stall_seed: delays every memory port at random; None for no delay.
             waveform: a VCD to write; needs a model built with tracing.
+            max_cycles: clock cycles after which the kernel counts as hung; 0 for no limit.
 
         Returns:
             The output memory after the kernel and the core cycles it took. Stalled cycles do not
@@ -150,6 +165,7 @@ class Model:
             o_size=len(result),
             stall=int(stall_seed is not None),
             stall_seed=(stall_seed or 0) & 0xFFFF_FFFF_FFFF_FFFF,
+            max_cycles=max_cycles,
         )
         if waveform is not None:
             job.trace_path = str(waveform.path).encode()

@@ -115,7 +115,8 @@ class Report:
             for kind in (Coverage.PROVED, Coverage.EXHAUSTIVE, Coverage.SAMPLED, Coverage.SKIPPED)
             if (names := [stage.name for stage in self.stages if stage.coverage is kind])
         ]
-        return f"EQUAL: {'; '.join(groups)}"
+        skipped = any(stage.coverage is Coverage.SKIPPED for stage in self.stages)
+        return f"{'EQUAL WHERE CHECKED' if skipped else 'EQUAL'}: {'; '.join(groups)}"
 
     def table(self, times: bool = True) -> str:
         """The report as text.

@@ -1,0 +1,231 @@
+"""Cases on which an error of one unit of a sum is an error of the output code.
+
+The bias takes the expected sum away and the scale makes one unit of it one quantum of the output
+format, so the expected outputs are zero and the output encoder hides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.case import Case
+from cosim.check import inputs
+from cosim.check.kernels import Data, negated, size, smallest, stored, symmetric
+from formats.accumulator import Float32
+from formats.engines.engine import Result
+from formats.postprocess import to_binary32
+from formats.tensor import Codes
+from rtl import values
+from rtl.gemm import gemm_kernel
+from rtl.kernel import AccessPattern, Array, Kernel, Mode
+
+
+def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
+    """Every code of each operand alone against the smallest magnitude of the other, lossless.
+
+    One outer iteration a code: the code sits in one lane and every other product is zero.
+
+    Args:
+        array: the machine.
+        mode: dataflow.
+        lanes: how many different lanes each code sits in, in turn.
+    """
+    cases = []
+    R, C = array.rows, array.cols
+    for is_a, fmt in ((True, array.act), (False, array.weight)):
+        codes = inputs.usable_codes(fmt, False)
+        repeats = min(R, lanes if fmt.bits <= 8 else 1)
+        n = len(codes) * repeats
+        code = np.tile(codes, repeats)
+        turn = np.repeat(np.arange(repeats) * (R // repeats), len(codes))
+        lane = (np.arange(n) + turn) % R
+        kernel = _one_by_one(array, mode, n)
+        a = np.full((n, R), array.act.zero_code)
+        a[np.arange(n), lane] = code if is_a else smallest(array.act)
+        other = np.full((n, C), smallest(array.weight) if is_a else 0)
+        if not is_a:
+            other[:] = code[:, None]
+        w = other
+        if mode is Mode.WEIGHT_STATIONARY:
+            tiles = np.full((n, R, C), array.weight.zero_code)
+            tiles[np.arange(n), lane] = other
+            w = tiles.reshape(n, R * C)
+        case = Case(
+            kernel,
+            stored(a.reshape(-1), array.act),
+            stored(w.reshape(-1), array.weight),
+            np.ones(n * C, np.float32),
+            np.zeros(n * C, np.float32),
+            -np.inf,
+            np.inf,
+            stored(np.zeros(size(kernel.o), np.int64), array.out),
+        )
+        row = np.zeros(n, np.int64) if mode is Mode.WEIGHT_STATIONARY else lane
+        cases.append(nulled(array, case, row))
+    return cases
+
+
+def _one_by_one(array: Array, mode: Mode, n: int) -> Kernel:
+    """Outer iterations, n of them, each with operands, parameters and outputs of its own."""
+    R, C = array.rows, array.cols
+    a = AccessPattern(0, ((n, R),), (R, 1))
+    p = AccessPattern(0, ((n, C),), (C, 1))
+    if mode is Mode.WEIGHT_STATIONARY:
+        w = AccessPattern(0, ((n, R * C), (R, C)), (C, 1))
+        return Kernel(mode, (n,), (), (), a, w, p, p)
+    w = AccessPattern(0, ((n, C),), (C, 1))
+    o = AccessPattern(0, ((n, R * C), (R, C)), (C, 1))
+    return Kernel(mode, (n,), (), (), a, w, o, p)
+
+
+def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
+    """The case with parameters that make the expected outputs zero and any error visible.
+
+    The bias is minus the scaled sum of one accumulator row for each outer iteration; the scale
+    makes one unit of the sum (or of its binary32 rounding, where that is coarser) one quantum of
+    the output format. Every output column of every outer iteration must have its own parameters.
+
+    Args:
+        array: the machine.
+        case: the case; its parameters are replaced.
+        row: for each outer iteration the accumulator row that is taken away.
+    """
+    result = values.run(
+        case.kernel,
+        array,
+        case.a,
+        case.w,
+        case.scale,
+        case.bias,
+        -np.inf,
+        np.inf,
+        case.o,
+        keep_acc=True,
+    )
+    assert result.acc is not None
+    chosen = cast(Result, result.acc[np.arange(len(row)), row])
+    sums = to_binary32(chosen, result.lsb)
+    floor = 0.0 if isinstance(array.accumulator, Float32) else 2.0**result.lsb
+    index = case.kernel.p.addresses()
+    scale, bias = case.scale.copy(), case.bias.copy()
+    with np.errstate(all="ignore"):
+        unit = np.maximum(np.spacing(np.abs(sums)).astype(np.float64), floor)
+        factor = np.clip(array.out.quantum / unit, 2.0**-100, 2.0**100).astype(np.float32)
+        scale[index] = factor
+        bias[index] = -(sums * factor)
+    return replace(case, scale=scale, bias=bias, lo=-np.inf, hi=np.inf)
+
+
+def cancelling(array: Array, data: Data, mode: Mode, length: int) -> Case:
+    """One output row whose products cancel almost completely, lossless.
+
+    The second half of the reduction is the first one negated; one product of the smallest
+    magnitudes is left over.
+    """
+    rng = data.rng
+    half = length // 2
+    n = array.cols
+    kernel = gemm_kernel(array, 1, 2 * half + 1, n, mode)
+    case = data.case(kernel)
+    a = rng.choice(symmetric(array.act), half)
+    w = rng.choice(symmetric(array.weight), (half, n))
+    tail_w = np.full((1, n), smallest(array.weight))
+    codes = np.concatenate([a, negated(array.act, a), [smallest(array.act)]])
+    case.a[:] = stored(codes, array.act)
+    case.w[:] = stored(np.concatenate([w, w, tail_w]).reshape(-1), array.weight)
+    return nulled(array, case, np.zeros(1, np.int64))
+
+
+def pairs(
+    array: Array, mode: Mode, act: Codes, weight: Codes, background: tuple[Codes, Codes]
+) -> Case:
+    """Every code of ``act`` times every code of ``weight``, each added to the same other products.
+
+    A product is in one lane of the last reduction tile, all other products of that tile are zero.
+    The lane differs from code to code.
+
+    Args:
+        array: the machine.
+        mode: dataflow.
+        act: codes of A.
+        weight: codes of W.
+        background: codes of A and W, each [t, rows], of the t reduction tiles before the last;
+            output-stationary every code is a step of its own.
+    """
+    R, C = array.rows, array.cols
+    groups = -(-len(weight) // C)
+    padded = np.full(groups * C, array.weight.zero_code)
+    padded[: len(weight)] = weight
+    lane = np.arange(len(act)) % R
+    a_last = np.full((len(act), R), array.act.zero_code)
+    a_last[np.arange(len(act)), lane] = act
+    n, g = len(act), groups
+    p = AccessPattern(0, ((n, g * C), (g, C)), (C, 1))
+    a_before, w_before = background
+    if mode is Mode.WEIGHT_STATIONARY:
+        t = len(a_before) + 1
+        a = np.empty((n, t, R), np.int64)
+        a[:, :-1], a[:, -1] = a_before, a_last
+        w = np.empty((g, t, R, C), np.int64)
+        w[:, :-1] = w_before[:, :, None]
+        w[:, -1] = padded.reshape(g, 1, C)
+        a_pattern = AccessPattern(0, ((n, t * R), (g, 0), (t, R)), (R, 1))
+        w_loops = ((n, 0), (g, t * R * C), (t, R * C), (R, C))
+        w_pattern = AccessPattern(0, w_loops, (C, 1))
+        kernel = Kernel(mode, (n, g), (t,), (), a_pattern, w_pattern, p, p)
+        row = np.zeros(n * g, np.int64)
+    else:
+        t = a_before.size + 1
+        a = np.empty((n, t, R), np.int64)
+        a[:, :-1], a[:, -1] = a_before.reshape(-1, 1), a_last
+        w = np.empty((g, t, C), np.int64)
+        w[:, :-1] = w_before.reshape(-1, 1)
+        w[:, -1] = padded.reshape(g, C)
+        a_pattern = AccessPattern(0, ((n, t * R), (g, 0), (t, R)), (R, 1))
+        w_pattern = AccessPattern(0, ((n, 0), (g, t * C), (t, C)), (C, 1))
+        o = AccessPattern(0, ((n, g * R * C), (g, R * C), (R, C)), (C, 1))
+        kernel = Kernel(mode, (n, g), (t,), (), a_pattern, w_pattern, o, p)
+        row = np.repeat(lane, g)
+    case = Case(
+        kernel,
+        stored(a.reshape(-1), array.act),
+        stored(w.reshape(-1), array.weight),
+        np.ones(n * g * C, np.float32),
+        np.zeros(n * g * C, np.float32),
+        -np.inf,
+        np.inf,
+        stored(np.zeros(size(kernel.o), np.int64), array.out),
+    )
+    return nulled(array, case, row)
+
+
+def backgrounds(array: Array, rng: np.random.Generator, count: int) -> list[tuple[Codes, Codes]]:
+    """What a product is added to: nothing, extremes of both signs, small and random sums."""
+    a_extreme, w_extreme = inputs.extreme_codes(array.act), inputs.extreme_codes(array.weight)
+    a_usable = inputs.usable_codes(array.act, False)
+    w_usable = inputs.usable_codes(array.weight, False)
+    chosen: list[tuple[Codes, Codes]] = []
+    for i in range(count):
+        tiles = (1, 1, 1, 2, 3)[i % 5]
+        shape = (tiles, array.rows)
+        if i < 3:
+            # The largest magnitude of both operands, the same with one sign changed, the smallest.
+            a_code = smallest(array.act) if i == 2 else _largest(array.act.values, a_extreme, 1)
+            w_code = (
+                smallest(array.weight)
+                if i == 2
+                else _largest(array.weight.values, w_extreme, 1 if i == 0 else -1)
+            )
+            codes = np.full(shape, a_code, np.uint16), np.full(shape, w_code, np.uint16)
+        else:
+            codes = rng.choice(a_usable, shape), rng.choice(w_usable, shape)
+        chosen.append(codes)
+    return chosen
+
+
+def _largest(table: NDArray[np.float64], codes: Codes, sign: int) -> int:
+    return int(codes[int(np.argmax(sign * table[codes]))])

@@ -1,0 +1,221 @@
+"""Stages on the whole machine: products, sums, columns, tiles, kernels, pipeline, cycles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cosim.case import Case, Difference, compare
+from cosim.check import inputs, kernels, lossless
+from cosim.check.context import Context
+from cosim.check.report import Coverage, Finding, StageResult
+from formats.accumulator import Float32
+from formats.errors import SystolabError
+from formats.tensor import Codes
+from rtl.gemm import gemm_kernel
+from rtl.kernel import Mode
+
+Explain = Callable[[str, Case, Difference], Finding]
+
+_MODES = (Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY)
+_ALL_PAIRS = 1 << 18  # operand pairs up to which all of them are tried
+
+
+@dataclass
+class Machine:
+    """Runs cases on both machines and counts; the cycles of every case go to their own stage.
+
+    Attributes:
+        context: the subject.
+        explain: minimises and locates a difference.
+    """
+
+    context: Context
+    explain: Explain
+    timed: int = 0
+    mistimed: int = 0
+    cycle_finding: Finding | None = None
+    seconds: float = 0.0
+    _explained: bool = field(default=False)
+
+    def stage(
+        self,
+        name: str,
+        cases: Iterable[Case],
+        what: str,
+        coverage: Coverage = Coverage.SAMPLED,
+    ) -> StageResult:
+        """Compare the codes of all cases."""
+        begin = time.perf_counter()
+        compared = differ = 0
+        finding: Finding | None = None
+        for case in cases:
+            count, wrong, difference = self._run(case)
+            compared += count
+            differ += wrong
+            if difference is not None and wrong and finding is None:
+                finding = self._explain(name, case, difference)
+        seconds = time.perf_counter() - begin
+        return StageResult(name, compared, differ, coverage, what, seconds, finding)
+
+    def cycles(self) -> StageResult:
+        """The cycle counts of all cases that ran without stalls."""
+        what = "every kernel above without stalls: predicted cycles = cycles counted in the RTL"
+        return StageResult(
+            "cycles",
+            self.timed,
+            self.mistimed,
+            Coverage.SAMPLED,
+            what,
+            self.seconds,
+            self.cycle_finding,
+        )
+
+    def _run(self, case: Case) -> tuple[int, int, Difference | None]:
+        """Codes compared, codes that differ, and the first difference."""
+        expected = self.context.software(case)
+        active = int(np.count_nonzero(case.kernel.o.active()))
+        try:
+            found = self.context.rtl(case)
+        except SystolabError:
+            # The RTL left its memories or never finished: nothing of it can be compared.
+            return active, active, Difference("failure", 0, 0)
+        difference = compare(case, expected, found)
+        wrong = int(np.count_nonzero(expected.o != found.o))
+        if case.stall_seed is None:
+            self.timed += 1
+            if expected.cycles != found.cycles:
+                self.mistimed += 1
+                if self.cycle_finding is None:
+                    cycles = Difference("cycles", expected.cycles, found.cycles)
+                    self.cycle_finding = self.explain("cycles", case, cycles)
+        return active, wrong, difference
+
+    def _explain(self, stage: str, case: Case, difference: Difference) -> Finding:
+        """Only the first finding of a check is minimised: the others mostly have its cause."""
+        if self._explained:
+            where = "" if difference.address is None else f" at address {difference.address}"
+            return Finding(f"{difference.what} differs{where}; see the first finding")
+        self._explained = True
+        return self.explain(stage, case, difference)
+
+
+def product(machine: Machine) -> StageResult:
+    """All pairs of operands (or many), each product alone, in both modes."""
+    array = machine.context.array
+    nothing = np.zeros((0, array.rows), np.uint16)
+    selected, coverage, what = _pairs(machine, "product")
+    cases = (
+        lossless.pairs(array, mode, act, weight, (nothing, nothing))
+        for mode in _MODES
+        for act, weight in selected
+    )
+    return machine.stage("product", cases, f"{what}, in both modes", coverage)
+
+
+def element(machine: Machine) -> StageResult:
+    """Pairs of operands added to extreme, small and random sums, in both modes."""
+    context = machine.context
+    array, count = context.array, context.effort.accumulators
+    rng = context.random("PE accumulators")
+    selected, _, what = _pairs(machine, "PE")
+    sums = lossless.backgrounds(array, rng, count)
+    cases = (
+        lossless.pairs(array, _MODES[i % 2], act, weight, background)
+        for i, background in enumerate(sums)
+        for act, weight in selected
+    )
+    what = f"{what}, added to {count} extreme and random sums, modes in turn"
+    return machine.stage("PE", cases, what)
+
+
+def _pairs(machine: Machine, stage: str) -> tuple[list[tuple[Codes, Codes]], Coverage, str]:
+    """Sets of operands that are multiplied each with each."""
+    context = machine.context
+    array = context.array
+    specials = isinstance(array.accumulator, Float32)
+    act = inputs.usable_codes(array.act, specials)
+    weight = inputs.usable_codes(array.weight, specials)
+    total = len(act) * len(weight)
+    if total <= _ALL_PAIRS:
+        return [(act, weight)], Coverage.EXHAUSTIVE, f"all {total:,} operand pairs"
+    rng = context.random(stage)
+    side = int(context.effort.pairs**0.5)
+    x, y = inputs.extreme_codes(array.act), inputs.extreme_codes(array.weight)
+    selected = [(x, weight), (act, y), (rng.choice(act, side), rng.choice(weight, side))]
+    tried = sum(len(a) * len(w) for a, w in selected)
+    what = f"{tried:,} of {total:,} operand pairs: all codes with extremes, random ones"
+    return selected, Coverage.SAMPLED, what
+
+
+def column(machine: Machine) -> StageResult:
+    """Long reductions through one column: random, cancelling, overflowing, 1 to many tiles."""
+    context = machine.context
+    array = context.array
+    data = kernels.Data(array, context.random("column"))
+    longest = min(array.k_max, 4096)
+
+    def cases() -> Iterator[Case]:
+        for mode in _MODES:
+            for length in (3, array.rows, array.rows + 1, 64, 255, longest):
+                if 2 <= length <= longest:
+                    yield lossless.cancelling(array, data, mode, length - 1)
+                    yield kernels.overflowing(array, data, mode, length)
+            for i in range(context.effort.columns // 2):
+                k = int(data.rng.integers(1, 12 * array.rows))
+                case = data.case(gemm_kernel(array, 1, k, min(array.cols, 2), mode))
+                yield case if i % 2 else lossless.nulled(array, case, np.zeros(1, np.int64))
+
+    what = f"cancellation, overflow edges, K up to {longest}, {context.effort.columns} random"
+    return machine.stage("column", cases(), what)
+
+
+def tile(machine: Machine) -> StageResult:
+    """Whole tiles: every code through every lane, random ones."""
+    context = machine.context
+    array = context.array
+    data = kernels.Data(array, context.random("tile"))
+
+    def cases() -> Iterator[Case]:
+        for mode in _MODES:
+            yield from lossless.every_code(array, mode, context.effort.lanes)
+            for _ in range(context.effort.tiles // 2):
+                m = int(data.rng.integers(1, 2 * array.rows + 1))
+                yield data.case(gemm_kernel(array, m, array.rows, array.cols, mode))
+
+    effort = context.effort
+    what = f"every code alone in {effort.lanes} lane(s), both operands; {effort.tiles} random tiles"
+    return machine.stage("tile", cases(), what)
+
+
+def whole_kernels(machine: Machine) -> StageResult:
+    """Random kernels in both modes: any strides, guards, layouts; some with random stalls."""
+    context = machine.context
+    array, effort = context.array, context.effort
+    data = kernels.Data(array, context.random("kernels"))
+
+    def cases() -> Iterator[Case]:
+        for i in range(effort.kernels):
+            make = kernels.random_gemm if i % 4 == 0 else kernels.random_kernel
+            case = data.case(make(array, data.rng))
+            yield case
+            if i * effort.stalled // effort.kernels != (i + 1) * effort.stalled // effort.kernels:
+                yield replace(case, stall_seed=int(data.rng.integers(0, 1 << 31)))
+
+    what = (
+        f"{effort.kernels} random kernels, both modes, any strides, guards and layouts; "
+        f"{effort.stalled} again with random stalls"
+    )
+    return machine.stage("kernels", cases(), what)
+
+
+def pipeline(machine: Machine) -> StageResult:
+    """Scale, bias, clamp and encoder in the machine itself, at every decision boundary."""
+    context = machine.context
+    rng = context.random("pipeline")
+    case = kernels.pipeline(context.array, rng, context.effort.random_values // 50)
+    what = "zero sums: every decision boundary as bias through the machine's own pipeline"
+    return machine.stage("pipeline", [case], what)

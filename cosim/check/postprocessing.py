@@ -1,0 +1,146 @@
+"""The post-processing stage: binary32 units against Berkeley SoftFloat, in TestFloat's manner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.check import inputs
+from cosim.check.blocks import Tally
+from cosim.check.context import Context
+from cosim.check.integers import canonical_bits, from_words
+from cosim.check.report import Coverage, Finding, StageResult
+from cosim.check.value import binary32_text, comparison32
+from formats import softfloat as sf
+from formats.postprocess import to_binary32
+
+U32 = NDArray[np.uint32]
+F32 = NDArray[np.float32]
+
+
+def postprocessing(context: Context) -> StageResult:
+    """Addition, multiplication, clamp and conversion of the RTL against SoftFloat."""
+    tally = Tally("post-processing")
+    rng = context.random("post-processing")
+    effort = context.effort
+    edges = inputs.float_operands(effort.float_patterns)
+    a = np.concatenate([np.repeat(edges, len(edges)), _random(rng, effort.random_floats)])
+    b = np.concatenate([np.tile(edges, len(edges)), _random(rng, effort.random_floats)])
+    # Close operands: cancellation and ties.
+    close = (a[-effort.random_floats :] ^ np.uint32(1 << 31)) + rng.integers(
+        0, 1 << 26, effort.random_floats, dtype=np.uint32
+    )
+    a = np.concatenate([a, a[-effort.random_floats :]])
+    b = np.concatenate([b, close])
+    sums, products = context.units.binary32(a, b)
+    _binary(tally, "sum_o of systolab_f32_add", "+", a, b, _reference(sf.add, a, b), sums)
+    _binary(
+        tally, "product_o of systolab_f32_mul", "*", a, b, _reference(sf.multiply, a, b), products
+    )
+    _clamp(context, tally, rng, edges)
+    if not context.hardware.parameters.float32:
+        _convert(context, tally, rng)
+    return tally.result(
+        Coverage.SAMPLED,
+        f"SoftFloat: add, multiply: {len(edges)}^2 edge operands, {effort.random_floats:,} random "
+        "and as many close pairs; clamp; conversion",
+    )
+
+
+def _random(rng: np.random.Generator, count: int) -> U32:
+    return rng.integers(0, 1 << 32, count, dtype=np.uint32)
+
+
+def _reference(function: Callable[[F32, F32], F32], a: U32, b: U32) -> U32:
+    return canonical_bits(function(a.view(np.float32), b.view(np.float32)))
+
+
+def _binary(
+    tally: Tally, signal: str, sign: str, a: U32, b: U32, expected: U32, found: U32
+) -> None:
+    def explain(i: int) -> Finding:
+        rows = (
+            ("operation", f"{binary32_text(int(a[i]))} {sign} {binary32_text(int(b[i]))}"),
+            *comparison32(int(expected[i]), int(found[i])),
+            ("signal", signal),
+        )
+        return Finding("binary32 arithmetic differs from SoftFloat", rows)
+
+    tally.compare(expected, found, explain)
+
+
+def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32) -> None:
+    limits = [(-np.inf, np.inf), (0.0, np.inf), (-1.0, 1.0), (0.0, 6.0), (-0.0, 0.0), (1.5, 1.5)]
+    x = np.concatenate([edges, inputs.SPECIALS, _random(rng, 4096)])
+    for low, high in limits:
+        bits = np.array([low, high], np.float32).view(np.uint32)
+        # Values beside the limits, where an off-by-one comparison would show.
+        near = (bits[:, None] + np.arange(-2, 3).astype(np.uint32)).reshape(-1)
+        values = np.concatenate([x, near])
+        found = context.units.clamp(
+            values, np.full_like(values, bits[0]), np.full_like(values, bits[1])
+        )
+        expected = sf.clamp(values.view(np.float32), np.float32(low), np.float32(high))
+        bit_pattern = np.ascontiguousarray(expected).view(np.uint32)
+
+        def explain(
+            i: int,
+            values: U32 = values,
+            expected: U32 = bit_pattern,
+            found: U32 = found,
+            low: float = low,
+            high: float = high,
+        ) -> Finding:
+            rows = (
+                ("operation", f"clamp {binary32_text(int(values[i]))} to [{low}, {high}]"),
+                *comparison32(int(expected[i]), int(found[i])),
+                ("signal", "value_o of systolab_f32_clamp"),
+            )
+            return Finding("the clamp differs from SoftFloat's comparisons", rows)
+
+        tally.compare(bit_pattern, found, explain)
+
+
+def _convert(context: Context, tally: Tally, rng: np.random.Generator) -> None:
+    parameters = context.hardware.parameters
+    bits = parameters.acc_bits
+    numbers = _accumulator_values(bits, rng, context.effort.random_floats // 16)
+    words = context.units.words
+    mask = (1 << bits) - 1
+    data = b"".join((x & mask).to_bytes(4 * words, "little") for x in numbers)
+    acc = np.frombuffer(data, "<u4").astype(np.uint32).reshape(-1, words)
+    found = context.units.convert(acc)
+    values = from_words(acc, bits)
+    expected = canonical_bits(to_binary32(values, parameters.acc_lsb, softfloat=True))
+
+    def explain(i: int) -> Finding:
+        rows = (
+            ("accumulator", f"{int(values[i])} * 2^{parameters.acc_lsb}"),
+            *comparison32(int(expected[i]), int(found[i])),
+            ("signal", "value_o of systolab_int_to_f32"),
+        )
+        return Finding("conversion of an accumulator differs from SoftFloat", rows)
+
+    tally.compare(expected, found, explain)
+
+
+def _accumulator_values(bits: int, rng: np.random.Generator, count: int) -> list[int]:
+    """Values around every rounding decision: each position of the leading one, ties and beside."""
+    chosen: set[int] = {0}
+    for top in range(bits - 1):
+        chosen |= {1 << top, (1 << top) - 1, (1 << top) + 1}
+        if top >= 24:
+            unit = 1 << (top - 23)  # one unit in the last place of a significand at this position
+            half = unit >> 1
+            for odd in (0, 1):
+                tie = (1 << top) + odd * unit + half
+                chosen |= {tie - 1, tie, tie + 1}
+            chosen.add((1 << (top + 1)) - half)  # rounds up to the next power of two
+    half_range = 1 << (bits - 1)
+    random = [int.from_bytes(rng.bytes(bits // 8 + 1), "little") for _ in range(count)]
+    lengths = rng.integers(1, bits + 1, count).tolist()
+    chosen |= {x & ((1 << n) - 1) for x, n in zip(random, lengths, strict=True)}
+    both = chosen | {-x for x in chosen}
+    return sorted(x for x in {*both, -half_range} if -half_range <= x < half_range)

@@ -1,0 +1,143 @@
+"""All stages in order, and the run through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from cosim.check import blocks, machine, postprocessing
+from cosim.check.context import Context, Level
+from cosim.check.machine import Explain, Machine
+from cosim.check.report import Coverage, Report, StageResult
+from formats.errors import SystolabError
+from rtl.hardware import MAX_TABLE_BITS, Hardware, hardware
+from rtl.kernel import Array
+
+_BLOCKS: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
+    ("table", blocks.table),
+    ("decoder", blocks.decoder),
+    ("encoder", blocks.encoder),
+)
+_MACHINE: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
+    ("product", machine.product),
+    ("PE", machine.element),
+    ("column", machine.column),
+    ("tile", machine.tile),
+    ("kernels", machine.whole_kernels),
+    ("pipeline", machine.pipeline),
+)
+
+STAGES = (
+    *(name for name, _ in _BLOCKS),
+    *(name for name, _ in _MACHINE),
+    "post-processing",
+    "cycles",
+)
+
+_NEED_UNITS = ("decoder", "encoder", "post-processing")
+_NEED_MODEL = (*(name for name, _ in _MACHINE), "cycles")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to check.
+
+    Attributes:
+        array: formats, accumulator and size of the machine.
+        level: how much to do.
+        seed: of all random inputs.
+        stages: names of the stages to run.
+    """
+
+    array: Array
+    level: Level = Level.NORMAL
+    seed: int = 0
+    stages: Collection[str] = STAGES
+
+    @property
+    def subject(self) -> dict[str, str]:
+        """What was checked, for the report's heading."""
+        array = self.array
+        formats = {fmt.name: None for fmt in (array.act, array.weight, array.out)}
+        return {
+            "format": " / ".join(formats),
+            "array": array.name,
+            "accumulator": str(array.accumulator),
+            "level": str(self.level),
+            "seed": str(self.seed),
+        }
+
+
+def check(
+    request: Request,
+    explainer: Callable[[Context], Explain],
+    sources: Hardware | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Run the stages of a check.
+
+    Args:
+        request: what to check.
+        explainer: makes, for the context of the check, what minimises and locates a difference.
+        sources: the sources to check, where they are not the generated ones.
+        progress: told the name of every stage before it runs.
+
+    Raises:
+        SystolabError: a stage is unknown, or the array cannot be generated or built.
+    """
+    for name in request.stages:
+        if name not in STAGES:
+            raise SystolabError(f"Stage must be one of {', '.join(STAGES)}, not {name!r}")
+    array = request.array
+    report = Report(request.subject)
+    widest = max(array.act.bits, array.weight.bits, array.out.bits)
+    if sources is None and widest > MAX_TABLE_BITS:
+        return _software_only(request, report, widest)
+    built = hardware(array) if sources is None else sources
+    context = Context(built, request.level, request.seed)
+    _run(request, context, explainer(context), report, progress)
+    return report
+
+
+def _run(
+    request: Request,
+    context: Context,
+    explain: Explain,
+    report: Report,
+    progress: Callable[[str], None],
+) -> None:
+    progress("build")
+    if any(name in request.stages for name in _NEED_UNITS):
+        _ = context.units
+    if any(name in request.stages for name in _NEED_MODEL):
+        _ = context.model
+    for name, block in _BLOCKS:
+        if name in request.stages:
+            progress(name)
+            report.stages.append(block(context))
+    both = Machine(context, explain)
+    timing = "cycles" in request.stages
+    for name, stage in _MACHINE:
+        # The cycle count is that of the kernels: without other stages it runs those.
+        needed = name in request.stages or (timing and name == "kernels")
+        if needed:
+            progress(name)
+            result = stage(both)
+            if name in request.stages:
+                report.stages.append(result)
+    if "post-processing" in request.stages:
+        progress("post-processing")
+        report.stages.append(postprocessing.postprocessing(context))
+    if timing:
+        report.stages.append(both.cycles())
+
+
+def _software_only(request: Request, report: Report, bits: int) -> Report:
+    """The stages of a format that has no hardware: the table, the others skipped."""
+    reason = f"no RTL: a table in hardware has at most {MAX_TABLE_BITS} bits, not {bits}"
+    for name in request.stages:
+        if name == "table":
+            report.stages.append(blocks.table_of(request.array))
+        else:
+            report.stages.append(StageResult(name, 0, 0, Coverage.SKIPPED, reason))
+    return report
