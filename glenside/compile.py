@@ -188,19 +188,18 @@ class _Compiler:
         return found
 
     def _keeps(self, label: Label, name: str) -> bool:
-        """Whether a kernel or host step keeps all images in layout `name`."""
+        """Whether a kernel keeps images in layout `name`, and other tensors in row-major order."""
         if isinstance(label, Run):
             option = self._options[label.output][label.index]
             region = self._partition.regions[label.output]
             used = {region.slots[slot]: layout for slot, layout in option.layouts.items()}
             used[label.output] = option.output
-            return all(
-                self._rank(tensor) != 4 or layout == self._nearest(tensor, name)
-                for tensor, layout in used.items()
-            )
-        if isinstance(label, OnHost):
-            return not label.layout or "H" not in label.layout or label.layout in (name, "NCHW")
+            return all(layout == self._fixed(tensor, name) for tensor, layout in used.items())
         return True
+
+    def _fixed(self, tensor: str, name: str) -> str | None:
+        """The layout of a tensor under a policy for images; other tensors are row-major."""
+        return self._nearest(tensor, name) if self._rank(tensor) == 4 else self._layouts(tensor)[0]
 
     def program(self) -> Program:
         graph = self._graph()

@@ -17,10 +17,6 @@ class Form:
     text: str
     term: Term
 
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.size, self.text
-
 
 def smallest(
     snapshot: Snapshot, constructs: Collection[type[Term]] | None = None
@@ -29,34 +25,38 @@ def smallest(
 
     Ties go to the lexicographically first text, so the result does not depend on e-graph order.
     """
+    nodes = [
+        (name, node, node.children())
+        for name, found in snapshot.classes.items()
+        for node in found
+        if constructs is None or node.construct in constructs
+    ]
     best: dict[ClassId, Form] = {}
     changed = True
     while changed:
         changed = False
-        for name, nodes in snapshot.classes.items():
-            for node in nodes:
-                if constructs is not None and node.construct not in constructs:
-                    continue
-                form = _build(node, best)
-                if form is not None and (name not in best or form.key < best[name].key):
-                    best[name] = form
-                    changed = True
+        for name, node, children in nodes:
+            if any(child not in best for child in children):
+                continue
+            size = 1 + sum(best[child].size for child in children)
+            old = best.get(name)
+            if old is not None and size > old.size:
+                continue
+            text = _text(node, best)
+            if old is None or (size, text) < (old.size, old.text):
+                best[name] = Form(size, text, _term(node, best))
+                changed = True
     return {name: form.term for name, form in best.items()}
 
 
-def _build(node: Node, best: Mapping[ClassId, Form]) -> Form | None:
-    operands: list[object] = []
-    size = 1
-    for value in node.operands:
-        if isinstance(value, ClassId):
-            if value not in best:
-                return None
-            operands.append(best[value].term)
-            size += best[value].size
-        else:
-            operands.append(value)
-    term = node.build(operands)
-    return Form(size, str(term), term)
+def _text(node: Node, best: Mapping[ClassId, Form]) -> str:
+    """An order among nodes of equal size; cheaper than the term's own text."""
+    parts = (best[v].text if isinstance(v, ClassId) else repr(v) for v in node.operands)
+    return f"{node.construct.head} {' '.join(parts)}"
+
+
+def _term(node: Node, best: Mapping[ClassId, Form]) -> Term:
+    return node.build(best[v].term if isinstance(v, ClassId) else v for v in node.operands)
 
 
 def forms(snapshot: Snapshot, name: ClassId, best: Mapping[ClassId, Term]) -> Iterator[Term]:

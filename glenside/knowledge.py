@@ -6,7 +6,7 @@ whose regions are all known runs no rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,8 +14,9 @@ from formats.errors import SystolabError
 from glenside.affine import Bias, describe
 from glenside.contraction import NotAffineError
 from glenside.egraph import EGraph
+from glenside.language import DATAFLOWS
 from glenside.layout import Layout
-from glenside.lowering import lower
+from glenside.lowering import Candidate, lower
 from glenside.regions import Region
 from glenside.rules import ALL
 from glenside.stream_layout import StreamLayout
@@ -23,7 +24,8 @@ from glenside.targets import OUTPUT, Target, TargetFinder
 from rtl.kernel import Array, Kernel, Mode
 from rtl.timing import cycles
 
-PRUNE = 2.0  # candidates estimated at more than this many times the best are not timed
+PRUNE = 1.3  # candidates estimated at more than this many times the best are not timed
+TIMED = 3  # at most so many candidates are timed for each combination of layouts and dataflow
 
 
 @dataclass(frozen=True)
@@ -131,19 +133,64 @@ def is_constant(slot: str) -> bool:
     return slot.startswith("c")
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A candidate kernel of a target in given layouts, before its cycles are counted."""
+
+    target: Target
+    layouts: Mapping[str, str]
+    output: str
+    candidate: Candidate
+    bias: Bias | None
+
+
 def _explore(targets: Iterable[Target], array: Array) -> tuple[Option, ...]:
-    """The cheapest kernel for every combination of activation layouts and dataflow."""
-    best: dict[tuple[object, ...], Option] = {}
+    """The cheapest kernel for every combination of activation layouts and dataflow.
+
+    Of each combination only the most promising candidates are timed, and only the first of them
+    where the other dataflow is already known to be faster than the estimate.
+    """
+    ways: dict[tuple[object, ...], dict[str, list[_Way]]] = {}
     for target in targets:
-        for option in _target_options(target, array):
-            key = (option.dataflow, tuple(option.layouts.items()), option.output)
-            if key not in best or option.cycles < best[key].cycles:
-                best[key] = option
-    return tuple(best.values())
+        for way in _ways(target, array):
+            found = ways.setdefault((tuple(way.layouts.items()), way.output), {})
+            found.setdefault(target.product.dataflow, []).append(way)
+    options = []
+    for found in ways.values():
+        fastest: int | None = None
+        for dataflow in DATAFLOWS:
+            if dataflow in found:
+                option = _best(found[dataflow], array, fastest)
+                fastest = option.cycles if fastest is None else min(fastest, option.cycles)
+                options.append(option)
+    return tuple(options)
 
 
-def _target_options(target: Target, array: Array) -> Iterator[Option]:
-    """Options of one target: layouts of its activations times the kernels of each."""
+def _best(ways: Sequence[_Way], array: Array, fastest: int | None) -> Option:
+    """The way of fewest cycles among those estimated best."""
+    ranked = sorted(ways, key=lambda way: way.candidate.estimate)
+    limit = ranked[0].candidate.estimate * PRUNE
+    hopeless = fastest is not None and ranked[0].candidate.estimate > fastest
+    timed = [
+        (cycles(way.candidate.kernel, array), i, way)
+        for i, way in enumerate(ranked[: 1 if hopeless else TIMED])
+        if way.candidate.estimate <= limit
+    ]
+    count, _, way = min(timed, key=lambda item: item[:2])
+    return Option(
+        target=way.target,
+        layouts=way.layouts,
+        output=way.output,
+        kernel=way.candidate.kernel,
+        w_layout=way.candidate.w_layout,
+        cycles=count,
+        label=way.candidate.label,
+        bias=way.bias,
+    )
+
+
+def _ways(target: Target, array: Array) -> Iterator[_Way]:
+    """Ways of one target: layouts of its activations times the kernels of each."""
     try:
         layer = describe(target.term, OUTPUT)
     except NotAffineError:
@@ -172,13 +219,4 @@ def _target_options(target: Target, array: Array) -> Iterator[Option]:
             except SystolabError:
                 continue
             for candidate in candidates:
-                yield Option(
-                    target,
-                    layouts,
-                    output,
-                    candidate.kernel,
-                    candidate.w_layout,
-                    cycles(candidate.kernel, array),
-                    candidate.label,
-                    layer.bias,
-                )
+                yield _Way(target, layouts, output, candidate, layer.bias)
