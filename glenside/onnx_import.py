@@ -22,13 +22,14 @@ from glenside import host
 from glenside.folding import fold
 from glenside.network import Layer, Network, Shape, Tensor
 from glenside.onnx_node import Node
-from glenside.onnx_operators import TRANSLATORS
+from glenside.onnx_operators import TRANSLATORS, VALUES
 
 # Floating-point types that become binary32 on import; wider ones are rounded once.
 FLOATS = (
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
 )  # fmt: skip
 INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+DOMAIN = ("", "ai.onnx")
 SMALL = 1024  # constants up to this size take part in shape inference
 # Operators that may read an infinite constant: masks and bounds, not weights.
 MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
@@ -87,9 +88,38 @@ def from_model(
     except (onnx.checker.ValidationError, ValueError) as problem:
         reason = str(problem).strip().split("\n", 1)[0]
         raise SystolabError(f"Model must be valid ONNX: {reason}") from None
+    return _Importer(_inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions: its own, and those by which ONNX defines rare operators."""
     if model.functions:
         model = inliner.inline_local_functions(model)
-    return _Importer(model, batch, dict(sizes or {}), dict(bound or {})).run()
+    kinds = {node.op_type for node in model.graph.node if node.domain in DOMAIN}
+    composed = kinds & {schema.name for schema in onnx.defs.get_function_ops()} - set(TRANSLATORS)
+    if not composed:
+        return model
+    names = [("", kind) for kind in sorted(composed)]
+    explicit = onnx.ModelProto()
+    explicit.CopyFrom(model)
+    for node in explicit.graph.node:  # the inliner leaves out attributes that have their default
+        if node.domain in DOMAIN and node.op_type in composed:
+            schema = onnx.defs.get_schema(node.op_type, _opset(model), "")
+            written = {item.name for item in node.attribute}
+            node.attribute.extend(
+                attribute.default_value
+                for attribute in schema.attributes.values()
+                if attribute.name not in written and attribute.default_value.name
+            )
+    model = explicit
+    try:
+        return inliner.inline_selected_functions(model, names, False, inline_schema_functions=True)
+    except RuntimeError:  # their definition needs what the model does not say: refused by name
+        return model
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next((item.version for item in model.opset_import if item.domain in DOMAIN), 1)
 
 
 def _load_external_data(model: onnx.ModelProto, folder: Path) -> None:
@@ -137,7 +167,7 @@ class _Importer:
         self.graph = model.graph
         self.batch, self.sizes, self.bound = batch, sizes, bound
         self.imports = list(model.opset_import)
-        self.opset = next((o.version for o in self.imports if o.domain in ("", "ai.onnx")), 1)
+        self.opset = _opset(model)
         self.constants: dict[str, Tensor] = {}
         self.shapes: dict[str, Shape] = {}
         self.types: dict[str, int] = {}  # ONNX element type of every tensor
@@ -230,16 +260,27 @@ class _Importer:
     def _node(self, proto: onnx.NodeProto) -> None:
         name = self._unique(proto.name or f"{proto.op_type.lower()}_{len(self.names)}")
         translator = TRANSLATORS.get(proto.op_type)
-        if proto.domain not in ("", "ai.onnx") or translator is None:
+        if proto.domain not in DOMAIN or translator is None:
             domain = f" of domain '{proto.domain}'" if proto.domain else ""
             raise SystolabError(
                 f"Operator {proto.op_type}{domain} (node '{name}') is not supported"
             )
         inputs = tuple(self.alias.get(item, item) for item in proto.input)
-        inferred, types = self._infer(proto, inputs, name)
+        inferred: tuple[Shape | None, ...] = ()
+        types: tuple[int, ...] = ()
+        if proto.op_type not in VALUES:
+            inferred, types = self._infer(proto, inputs, name)
         outputs = tuple(item if item in self.read else "" for item in proto.output)
-        node = Node(proto, name, self.opset, inputs, outputs, self.shapes, self.constants, inferred)
+        node = Node(
+            proto, name, self.opset, inputs, outputs, self.shapes, self.types, self.constants,
+            inferred,
+        )  # fmt: skip
         result = translator(node)
+        if result.nodes is not None:
+            self.read.update(item for part in result.nodes for item in part.input)
+            for part in result.nodes:
+                self._node(part)
+            return
         if result.value is not None:
             self._add_constant(proto.output[0], result.value)
             return

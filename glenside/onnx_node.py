@@ -15,12 +15,13 @@ from glenside.network import Attribute, Shape, Tensor
 
 @dataclass(frozen=True)
 class Translation:
-    """A layer without its names, or (``value``) a tensor that is known at import."""
+    """A layer without its names, or a tensor known at import, or the nodes a node stands for."""
 
     op: str = ""
     inputs: tuple[str, ...] = ()
     attributes: Mapping[str, Attribute] | None = None
     value: Tensor | None = None
+    nodes: tuple[onnx.NodeProto, ...] | None = None
 
 
 class Node:
@@ -34,6 +35,7 @@ class Node:
         inputs: tuple[str, ...],
         outputs: tuple[str, ...],
         shapes: Mapping[str, Shape],
+        types: Mapping[str, int],
         constants: Mapping[str, Tensor],
         inferred: tuple[Shape | None, ...],
     ) -> None:
@@ -43,6 +45,7 @@ class Node:
         self.inputs = inputs
         self.outputs = outputs  # "" where nobody reads it
         self.shapes = shapes
+        self.types = types  # ONNX element types
         self.constants = constants
         self.inferred = inferred
         self._attributes = {item.name: item for item in proto.attribute}

@@ -13,12 +13,16 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 
+from glenside import onnx_recurrent
 from glenside.network import Attribute
 from glenside.onnx_node import Node, Translation
 
 Translator: TypeAlias = Callable[[Node], Translation]
 
 TRANSLATORS: dict[str, Translator] = {}
+
+# Operators whose value the importer knows without running shape inference.
+VALUES = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Size"})
 
 
 def translates(*kinds: str) -> Callable[[Translator], Translator]:
@@ -165,6 +169,30 @@ def _conv(node: Node) -> Translation:
     return Translation("conv", node.data(3), {**window, "group": group})
 
 
+@translates("ConvTranspose")
+def _conv_transpose(node: Node) -> Translation:
+    x, w, group = node.shape(0), node.shape(1), node.integer("group", 1)
+    rank, kernel = len(x) - 2, w[2:]
+    strides = node.ints("strides") or (1,) * rank
+    dilations = node.ints("dilations") or (1,) * rank
+    if x[1] != w[0] or len(w) != len(x) or x[1] % group:
+        raise node.error(f"must have filters that match its input, not shapes {x} and {w}")
+    counts = node.output_shape()[2:]
+    full = [
+        (size - 1) * stride + (k - 1) * dilation + 1
+        for size, stride, k, dilation in zip(x[2:], strides, kernel, dilations, strict=True)
+    ]
+    begins = (node.ints("pads") or (0,) * rank)[:rank]
+    if node.text("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER") or node.has("output_shape"):
+        total = [max(f - c, 0) for f, c in zip(full, counts, strict=True)]
+        upper = node.text("auto_pad", "NOTSET") == "SAME_UPPER"
+        begins = tuple(t // 2 if upper else t - t // 2 for t in total)
+    return _layer(
+        node, "conv_transpose", 3, group=group, strides=strides, dilations=dilations,
+        begins=begins, counts=counts,
+    )  # fmt: skip
+
+
 @translates("MaxPool")
 def _max_pool(node: Node) -> Translation:
     if len(node.outputs) > 1 and node.outputs[1]:
@@ -286,6 +314,37 @@ def _pad(node: Node) -> Translation:
     return Translation("pad", inputs, {"pads": pads, "mode": mode})
 
 
+@translates("Trilu")
+def _trilu(node: Node) -> Translation:
+    offset = node.static_ints(1)[0] if node.present(1) else 0
+    return _layer(node, "trilu", 1, upper=node.integer("upper", 1), offset=offset)
+
+
+@translates("Einsum")
+def _einsum(node: Node) -> Translation:
+    return _layer(node, "einsum", equation=node.text("equation", ""))
+
+
+@translates("GatherElements")
+def _gather_elements(node: Node) -> Translation:
+    return _layer(node, "gather_elements", axis=node.axis(node.integer("axis", 0)))
+
+
+@translates("IsInf")
+def _is_inf(node: Node) -> Translation:
+    return _layer(
+        node, "isinf",
+        positive=node.integer("detect_positive", 1), negative=node.integer("detect_negative", 1),
+    )  # fmt: skip
+
+
+@translates("LpNormalization")
+def _lp_normalization(node: Node) -> Translation:
+    return _layer(
+        node, "lp_normalization", axis=node.axis(node.integer("axis", -1)), p=node.integer("p", 2)
+    )
+
+
 @translates("DepthToSpace")
 def _depth_to_space(node: Node) -> Translation:
     return _layer(
@@ -295,7 +354,9 @@ def _depth_to_space(node: Node) -> Translation:
 
 @translates("SpaceToDepth")
 def _space_to_depth(node: Node) -> Translation:
-    return _layer(node, "space_to_depth", blocksize=node.integer("blocksize"))
+    return _layer(
+        node, "space_to_depth", blocksize=node.integer("blocksize"), mode=node.text("mode", "DCR")
+    )
 
 
 @translates("Clip")
@@ -313,9 +374,10 @@ def _clip(node: Node) -> Translation:
     return Translation("clip", node.data(1), bounds)
 
 
-@translates("Cast")
+@translates("Cast", "CastLike")
 def _cast(node: Node) -> Translation:
-    target = node.integer("to")
+    like = node.proto.op_type == "CastLike"
+    target = node.types[node.inputs[1]] if like else node.integer("to")
     names: dict[int, str] = {
         onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64",
         onnx.TensorProto.INT32: "int32", onnx.TensorProto.BOOL: "bool",
@@ -410,6 +472,11 @@ def _lrn(node: Node) -> Translation:
         node, "lrn", 1, size=node.integer("size"), alpha=node.number("alpha", 1e-4),
         beta=node.number("beta", 0.75), bias=node.number("bias", 1.0),
     )  # fmt: skip
+
+
+@translates("LSTM", "GRU")
+def _recurrent(node: Node) -> Translation:
+    return onnx_recurrent.translate(node)
 
 
 @translates("Constant")

@@ -42,6 +42,41 @@ def conv(layer: Layer, inputs: Inputs) -> list[Tensor]:
     return [result]
 
 
+@evaluates("conv_transpose")
+def conv_transpose(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """The transpose of a convolution: every input element adds its scaled filter to the output."""
+    x, w = wide(required(layer, inputs, 0)), wide(required(layer, inputs, 1))
+    bias, groups = optional(inputs, 2), layer.integer("group")
+    strides, dilations = layer.ints("strides"), layer.ints("dilations")
+    counts, begins, kernel, sizes = (
+        layer.ints("counts"),
+        layer.ints("begins"),
+        w.shape[2:],
+        x.shape[2:],
+    )
+    batch, channels = x.shape[:2]
+    x = x.reshape(batch, groups, channels // groups, -1)
+    w = w.reshape(groups, channels // groups, w.shape[1], *kernel)
+    full = [
+        max((n - 1) * s + (k - 1) * d + 1, c + b)
+        for n, s, k, d, c, b in zip(sizes, strides, kernel, dilations, counts, begins, strict=True)
+    ]
+    result = np.zeros((batch, groups, w.shape[2], *full))
+    lead = (slice(None),) * 3
+    for tap in np.ndindex(*kernel):
+        part = np.einsum("ngcs,gcm->ngms", x, w[(*lead, *tap)])
+        box = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap, dilations, sizes, strides, strict=True)
+        )
+        result[(*lead, *box)] += part.reshape(*part.shape[:3], *sizes)
+    crop = tuple(slice(b, b + c) for b, c in zip(begins, counts, strict=True))
+    result = result[(*lead, *crop)].reshape(batch, groups * w.shape[2], *counts)
+    if bias is not None:
+        result = result + wide(bias).reshape(-1, *(1,) * len(counts))
+    return [narrow(result)]
+
+
 @evaluates("gemm")
 def gemm(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """``alpha * a' @ b' + beta * c`` where the primes are optional transposes."""
@@ -61,3 +96,11 @@ def matmul(layer: Layer, inputs: Inputs) -> list[Tensor]:
     if a.dtype != np.float32:
         return [np.asarray(np.matmul(a, b), dtype=a.dtype)]
     return [narrow(np.asarray(np.matmul(wide(a), wide(b))))]
+
+
+@evaluates("einsum")
+def einsum(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """Sum of products over named dimensions."""
+    operands = [wide(required(layer, inputs, i)) for i in range(len(inputs))]
+    equation = layer.text("equation").replace(" ", "")
+    return [np.asarray(np.einsum(equation, *operands)).astype(required(layer, inputs, 0).dtype)]

@@ -58,6 +58,25 @@ def gather(layer: Layer, inputs: Inputs) -> list[Tensor]:
     return [np.take(x, indices, axis=layer.integer("axis"))]
 
 
+@evaluates("gather_elements")
+def gather_elements(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """Select along one axis, for every position its own index."""
+    x, indices = required(layer, inputs, 0), required(layer, inputs, 1)
+    axis = layer.integer("axis")
+    wrapped = np.where(indices < 0, indices + x.shape[axis], indices)
+    box = tuple(
+        slice(None) if dim == axis else slice(0, size) for dim, size in enumerate(indices.shape)
+    )
+    return [np.take_along_axis(x[box], wrapped, axis=axis)]
+
+
+@evaluates("trilu")
+def trilu(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """Upper or lower triangle of the last two dimensions."""
+    x, keep = required(layer, inputs, 0), np.triu if layer.integer("upper") else np.tril
+    return [keep(x, layer.integer("offset"))]
+
+
 @evaluates("expand")
 def expand(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """Broadcast to a shape (both ways, as NumPy does)."""
@@ -110,5 +129,6 @@ def space_to_depth(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """Move blocks of space into channels."""
     x, b = required(layer, inputs, 0), layer.integer("blocksize")
     n, c, h, w = x.shape
-    y = x.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4)
-    return [np.ascontiguousarray(y).reshape(n, c * b * b, h // b, w // b)]
+    y = x.reshape(n, c, h // b, b, w // b, b)
+    order = (0, 3, 5, 1, 2, 4) if layer.text("mode") == "DCR" else (0, 1, 3, 5, 2, 4)
+    return [np.ascontiguousarray(y.transpose(order)).reshape(n, c * b * b, h // b, w // b)]

@@ -182,6 +182,14 @@ def cast(layer: Layer, inputs: Inputs) -> list[Tensor]:
         return [required(layer, inputs, 0).astype(np.dtype(layer.text("to")))]
 
 
+@evaluates("isinf")
+def isinf(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """Whether an element is an infinity of a sign that is asked for."""
+    x = required(layer, inputs, 0)
+    positive, negative = bool(layer.integer("positive")), bool(layer.integer("negative"))
+    return [(np.isposinf(x) & positive) | (np.isneginf(x) & negative)]
+
+
 @evaluates("prelu")
 def prelu(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """Leaky ReLU with a tensor of slopes."""

@@ -69,12 +69,13 @@ def softmax(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """Softmax over ``axes`` jointly (one axis, or all from one on before ONNX opset 13)."""
     x = wide(required(layer, inputs, 0))
     axes = layer.ints("axes")
-    shifted = x - x.max(axis=axes, keepdims=True)
-    exponentials = np.exp(shifted)
-    sums = exponentials.sum(axis=axes, keepdims=True)
-    if layer.op == "log_softmax":
-        return [narrow(shifted - np.log(sums))]
-    return [narrow(exponentials / sums)]
+    with np.errstate(all="ignore"):  # a slice of -inf only gives NaN, as the definition does
+        shifted = x - x.max(axis=axes, keepdims=True)
+        exponentials = np.exp(shifted)
+        sums = exponentials.sum(axis=axes, keepdims=True)
+        if layer.op == "log_softmax":
+            return [narrow(shifted - np.log(sums))]
+        return [narrow(exponentials / sums)]
 
 
 @evaluates("hardmax")
@@ -121,6 +122,14 @@ def rms_normalization(layer: Layer, inputs: Inputs) -> list[Tensor]:
     axes = tuple(range(layer.integer("axis"), x.ndim))
     mean = np.square(x).mean(axis=axes, keepdims=True)
     return [narrow(x / np.sqrt(mean + layer.number("epsilon")) * scale)]
+
+
+@evaluates("lp_normalization")
+def lp_normalization(layer: Layer, inputs: Inputs) -> list[Tensor]:
+    """Divide by the 1-norm or 2-norm along an axis; a slice of zeros stays."""
+    x, axis = wide(required(layer, inputs, 0)), layer.integer("axis")
+    norm = np.linalg.norm(x, ord=layer.integer("p"), axis=axis, keepdims=True)
+    return [narrow(x / np.where(norm == 0.0, 1.0, norm))]
 
 
 @evaluates("instance_normalization")

@@ -45,6 +45,8 @@ def run(model: onnx.ModelProto, inputs: list[Tensor]) -> tuple[list[Tensor], Net
 
 
 def passes(case: TestCase) -> None:
+    assert case.model is not None
+    assert case.data_sets is not None
     for inputs, expected in case.data_sets:
         results, network = run(case.model, [np.asarray(item) for item in inputs])
         assert len(results) == len(expected)
@@ -61,8 +63,29 @@ def test_onnx_node(name: str) -> None:
 
 def test_list_is_long_enough() -> None:
     names = NAMES.read_text().split()
-    assert len(names) >= 250
+    assert len(names) >= 1000
     assert names == sorted(set(names))
+
+
+TYPES = frozenset({"float32", "int64", "int32", "bool"})
+
+
+def within_types(case: TestCase) -> bool:
+    """Whether all data is of the types that a network may hold."""
+    items: list[object] = [item for pair in case.data_sets or [] for part in pair for item in part]
+    return all(isinstance(x, np.ndarray | np.generic) and x.dtype.name in TYPES for x in items)
+
+
+def test_nothing_is_silently_wrong() -> None:
+    """What is not on the list is refused with a sentence, not computed wrongly."""
+    listed = set(NAMES.read_text().split())
+    refused = 0
+    for name, case in sorted(node_tests().items()):
+        if name not in listed and within_types(case):
+            with pytest.raises(SystolabError):
+                passes(case)
+            refused += 1
+    assert refused > 100
 
 
 def regenerate() -> None:
