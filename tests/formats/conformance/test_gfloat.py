@@ -28,7 +28,7 @@ def p3109_names(widths: range) -> dict[str, gfloat.FormatInfo]:
     for width, sign, domain in product(widths, "su", "ef"):
         for precision in range(1, width + (sign == "u")):
             exponent_bits = width - precision + (sign == "u")
-            if exponent_bits <= 7:
+            if exponent_bits <= 8:
                 found[f"binary{width}p{precision}{sign}{domain}"] = known.format_info_p3109(
                     width,
                     precision,
