@@ -31,6 +31,7 @@ LIBRARY = "model.so"
 DESCRIPTION = "build.json"
 
 _DRIVER = Path(__file__).parent / "driver.cpp"
+_ADAPTER = Path(__file__).parent / "pyverilator_adapter.py"
 _MODELS = "models"
 _RUNTIMES = "runtime"
 _LOCKS = "locks"
@@ -158,6 +159,7 @@ def build_library(
         *(f"{name}\0{text}" for name, text in files.items()),
         driver.read_text(encoding="utf-8"),
         Path(__file__).read_text(encoding="utf-8"),
+        _ADAPTER.read_text(encoding="utf-8"),
         json.dumps([top, dict(defines), trace, wrap, tools.versions]),
     ):
         state.update(f"{len(part)}\0{part}".encode())

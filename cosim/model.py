@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.build import Build, Options, build
+from cosim.pyverilator_adapter import handle, open_model
 from formats.errors import SystolabError
 from formats.tensor import Codes
 from rtl.descriptor import descriptor
@@ -72,6 +73,8 @@ class Model:
         array: the machine configuration.
         random_registers: seed for the initial contents of all registers; None starts them at zero.
         trace: build with tracing and PyVerilator's entry points.
+        python: open the model through PyVerilator, which needs tracing and implies it: ports, clock,
+            waveforms and internals of this very instance are at ``python``.
         sources: the array's sources, where they are not the generated ones.
         mutant: fault to activate in sources that are a mutant schema (``cosim.mutate_source``); 0
             activates none, None says that they are not a schema.
@@ -86,10 +89,12 @@ class Model:
         *,
         random_registers: int | None = None,
         trace: bool = False,
+        python: bool = False,
         sources: Hardware | None = None,
         mutant: int | None = None,
     ) -> None:
         self.array = array
+        trace = trace or python
         options = Options(trace=trace, mutants=mutant is not None)
         self.build: Build = build(hardware(array) if sources is None else sources, options)
         self._trace = trace
@@ -98,8 +103,11 @@ class Model:
             self._library.systolab_select_mutant(mutant)
         self._lock = threading.Lock()
         randomise = random_registers is not None
-        self._handle: int | None = self._library.systolab_new(
-            int(randomise), (random_registers or 0) & 0x7FFFFFFF
+        self.python = open_model(self.build.library) if python else None
+        self._handle: int | None = (
+            self._library.systolab_attach(handle(self.python))
+            if self.python is not None
+            else self._library.systolab_new(int(randomise), (random_registers or 0) & 0x7FFFFFFF)
         )
 
     def run(

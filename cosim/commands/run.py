@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     marks = [time.monotonic()]
     plan = Plan(compile_network(network, array), dataset.calibration)
     marks.append(time.monotonic())
-    model = Model(array)
+    model = Model(array, python=True)
     marks.append(time.monotonic())
     emulator, rtl = Emulator(array, args.engine), Stopwatch(verilated(model))
     with Progress("run", len(dataset.calls)) as advance:
