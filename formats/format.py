@@ -395,6 +395,8 @@ class Format(ABC):
         """Same name and same values."""
         if not isinstance(other, Format):
             return NotImplemented
+        if self is other:
+            return True
         return self.name == other.name and self.values.tobytes() == other.values.tobytes()
 
     def __hash__(self) -> int:

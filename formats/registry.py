@@ -7,7 +7,7 @@ command line. Every format takes the options ``rounding``, ``saturation``, ``see
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypedDict
 
 from formats.arguments import Arguments, Family
@@ -52,6 +52,8 @@ def families() -> tuple[Family, ...]:
 def get(spec: str) -> Format:
     """The format that a spelling names; ``get(spec).name`` is its canonical spelling.
 
+    Formats are immutable, so equal spellings of built-in ones share an instance and its tables.
+
     Raises:
         SystolabError: Unknown family, wrong parameters or options, or a plug-in whose codes
             contradict each other.
@@ -62,14 +64,32 @@ def get(spec: str) -> Format:
         name, _, options = rest.partition(",")
         arguments = Arguments(spec, options.split(",") if options else ())
         return _configured(load_file(head, name), arguments)
-    arguments = Arguments(spec, rest.split(",") if rest else ())
     family = _known().get(head)
-    if family is not None:
-        return _configured(family.make(arguments), arguments)
+    if family is None:
+        return _p3109(spec)
+    if family in BUILTIN and head != "codebook":
+        return _builtin(spec, family)
+    return _made(spec, family)
+
+
+@lru_cache(maxsize=256)
+def _builtin(spec: str, family: Family) -> Format:
+    return _made(spec, family)
+
+
+def _made(spec: str, family: Family) -> Format:
+    _, _, rest = spec.partition(":")
+    arguments = Arguments(spec, rest.split(",") if rest else ())
+    return _configured(family.make(arguments), arguments)
+
+
+def _p3109(spec: str) -> Format:
+    head, _, rest = spec.partition(":")
     standard = p3109(head)
     if standard is None:
         known = ", ".join(sorted(_known()))
         raise SystolabError(f"Format family must be one of {known}, not {head!r}")
+    arguments = Arguments(spec, rest.split(",") if rest else ())
     arguments.integers()
     return _configured(standard, arguments)
 

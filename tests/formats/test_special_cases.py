@@ -40,6 +40,14 @@ def test_name_round_trips(name: str) -> None:
     assert repr(fmt) == f"formats.get({fmt.name!r})"
 
 
+def test_equal_spellings_share_their_tables() -> None:
+    assert get("posit:16,1") is get(" posit:16,1 ")
+    assert get("posit:16,1") == get("posit:16,1,rounding=nearest-even")
+    assert get("posit:16,1") != get("posit:16,2")
+    with pytest.raises(ValueError, match="read-only"):
+        get("int:8").values[0] = 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_table_properties(name: str) -> None:
     """quantum, ratio and decomposition against plain arithmetic on the table."""
