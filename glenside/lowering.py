@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from formats.errors import SystolabError
 from glenside.estimate import estimated_cycles
 from glenside.nest import A, Loop, Nest, O, P, Role, W
+from glenside.sliding import slides
 from glenside.stream_layout import Selection, StreamLayout
 from rtl.kernel import MAX_GUARDS, MAX_LENGTH, MAX_LOOPS, AccessPattern, Array, Guard, Kernel, Mode
 
@@ -61,18 +62,11 @@ def lower(
     for role in (Role.REDUCTION, Role.ROW, Role.COLUMN):
         if not [loop for loop in plain.of(role) if role is Role.COLUMN or not loop.strides[P]]:
             plain = _with_unit_loop(plain, role)
-    ignored = (W,) if w_constant else ()
     found: dict[tuple[Kernel, StreamLayout | None], Candidate] = {}
-    for mode in modes:
-        a_role = Role.REDUCTION if mode is Mode.WEIGHT_STATIONARY else Role.ROW
-        for a_chain in _chains(plain, a_role, array.rows, ignored):
-            for w_chain in _chains(plain, Role.COLUMN, array.cols, ignored):
-                for a_size in _sizes(_length(plain, a_chain), array.rows):
-                    w_size = _sizes(_length(plain, w_chain), array.cols)[0]
-                    choice = _Choice(mode, a_chain, w_chain, a_size, w_size)
-                    candidate = choice.candidate(plain, array, w_constant)
-                    if candidate is not None:
-                        found.setdefault((candidate.kernel, candidate.w_layout), candidate)
+    for choice in _choices(plain, array, w_constant, modes):
+        candidate = choice.candidate(array, w_constant)
+        if candidate is not None:
+            found.setdefault((candidate.kernel, candidate.w_layout), candidate)
     if not found:
         raise SystolabError(
             f"Nest must fit {MAX_LOOPS} loops and {MAX_GUARDS} guards a stream, "
@@ -84,6 +78,25 @@ def lower(
     }
     kept = [c for c in found.values() if c.estimate <= prune * best[c.kernel.mode]]
     return sorted(kept, key=lambda c: c.estimate)
+
+
+def _choices(
+    nest: Nest, array: Array, w_constant: bool, modes: Sequence[Mode]
+) -> Iterator[_Choice]:
+    ignored = (W,) if w_constant else ()
+    for mode in modes:
+        a_role = Role.REDUCTION if mode is Mode.WEIGHT_STATIONARY else Role.ROW
+        for a_chain in _chains(nest, a_role, array.rows, ignored):
+            for w_chain in _chains(nest, Role.COLUMN, array.cols, ignored):
+                for a_size in _sizes(_length(nest, a_chain), array.rows):
+                    w_size = _sizes(_length(nest, w_chain), array.cols)[0]
+                    yield _Choice(nest, mode, a_chain, w_chain, a_size, w_size)
+    if w_constant and Mode.WEIGHT_STATIONARY in modes:
+        for slid in slides(nest, array.rows, array.cols):
+            yield _Choice(
+                slid.nest, Mode.WEIGHT_STATIONARY, (slid.lane,), (slid.column,),
+                array.rows, array.cols,
+            )  # fmt: skip
 
 
 def _with_unit_loop(nest: Nest, role: Role) -> Nest:
@@ -164,15 +177,16 @@ def _split(nest: Nest, name: str, size: int) -> tuple[Nest, str]:
 class _Choice:
     """Which loops feed the lanes, and how many lanes."""
 
+    nest: Nest
     mode: Mode
     a_chain: tuple[str, ...]
     w_chain: tuple[str, ...]
     a_size: int
     w_size: int
 
-    def candidate(self, nest: Nest, array: Array, w_constant: bool) -> Candidate | None:
+    def candidate(self, array: Array, w_constant: bool) -> Candidate | None:
         """The kernel of this choice; None when it exceeds a limit of the machine."""
-        ordered, selection = nest.ordered(self._order(nest)), None
+        ordered, selection = self.nest.ordered(self._order()), None
         if w_constant:
             ordered, selection = _selected(ordered)
         fused = _fused(ordered, self.a_chain)
@@ -194,10 +208,10 @@ class _Choice:
                 return Candidate(kernel, layout, label, estimated_cycles(kernel, array.line))
         return None
 
-    def _order(self, nest: Nest) -> list[str]:
+    def _order(self) -> list[str]:
         """Loops as the kernel walks them; the closest elements of A last, to share its lines."""
         chained = {*self.a_chain, *self.w_chain}
-        rest = [loop for loop in nest.loops if loop.name not in chained]
+        rest = [loop for loop in self.nest.loops if loop.name not in chained]
         order: list[str] = []
         for role in (Role.BATCH, Role.COLUMN, Role.ROW, Role.REDUCTION):
             loops = [loop for loop in rest if loop.role is role]
@@ -280,7 +294,7 @@ class _Builder:
     def build(self) -> tuple[Kernel, StreamLayout | None] | None:
         """The kernel and the layout of a constant W; None when a stream exceeds a limit."""
         lanes = {self.a_lane, self.w_lane, *self.rows}
-        rest = [loop for loop in self.nest.loops if loop.name not in lanes]
+        rest = [x for x in self.nest.loops if x.name not in lanes and x.length > 1]
         reduction = [loop.name for loop in rest if loop.role is Role.REDUCTION]
         outer = [loop.name for loop in rest if loop.role is not Role.REDUCTION]
         if self.mode is Mode.WEIGHT_STATIONARY:

@@ -16,6 +16,7 @@ from glenside.lowering import lower
 from glenside.nest import Loop, Nest, Role
 from glenside.shapes import convolution, product
 from rtl.kernel import Mode
+from rtl.timing import cycles
 from tests.glenside.lowered import check, codes, integers, machine
 
 
@@ -119,6 +120,42 @@ def test_widened_depthwise() -> None:
         assert widened.macs >= size * contraction.macs
         candidates = check(widened, x, w, expected, machine(4, 4), ("NHWC", None, "NHWC"))
         assert any(c.kernel.w.lanes > 1 for c in candidates)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_sliding_depthwise(stride: int, pad: int) -> None:
+    """Neighbouring outputs share the lanes: several columns although there is one filter."""
+    rng = np.random.default_rng(stride)
+    x, w = codes(rng, (2, 3, 7, 20)), codes(rng, (3, 1, 3, 3))
+    pads, strides = (pad,) * 4, (stride, stride)
+    contraction = convolution(x.shape, w.shape, strides, pads, (1, 1), 3)
+    expected = direct_convolution(integers(x), integers(w), strides, pads, (1, 1), 3)
+    candidates = check(contraction, x, w, expected, machine(8, 8), ("NCHW", None, "NCHW"))
+    slid = next(c for c in candidates if "y1+k1" in c.label)
+    assert 1 < slid.kernel.w.lanes <= {1: 6, 2: 3, 3: 2}[stride]
+    assert slid.kernel.a.lanes == stride * (slid.kernel.w.lanes - 1) + 3
+    assert slid is candidates[0]  # and it is the fastest
+
+
+def test_sliding_beats_block_diagonal_weights() -> None:
+    contraction = convolution((1, 32, 28, 28), (32, 1, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 32)
+    array = machine(16, 16)
+    best = {
+        name: min(cycles(c.kernel, array) for c in lower(found.nest(lay, None, lay), array, True))
+        for name, found, lay in (
+            ("slid", contraction, Layout.parse("NCHW")),
+            ("widened", contraction.widen("g", 16), Layout.parse("NHWC")),
+        )
+    }
+    assert best["slid"] < best["widened"] / 2
+
+
+def test_dilated_windows_do_not_slide() -> None:
+    contraction = convolution((1, 3, 9, 9), (3, 1, 3, 3), (1, 1), (0, 0, 0, 0), (2, 2), 3)
+    layout = Layout.parse("NCHW")
+    candidates = lower(contraction.nest(layout, None, layout), machine(8, 8), True, prune=np.inf)
+    assert not [c for c in candidates if "+" in c.label]
 
 
 def test_swapped_operands() -> None:
