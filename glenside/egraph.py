@@ -178,18 +178,19 @@ class EGraph:
         self._loads += len(self._pending)
         self._pending = []
 
-    def saturate(self) -> bool:
-        """Runs every rule until nothing changes; False if the iteration limit came first."""
+    def step(self) -> bool:
+        """Runs every ruleset once; whether anything changed."""
         self._flush()
         rulesets = " ".join(f"(run {purpose})" for purpose in self._purposes)
-        for _ in range(ITERATION_LIMIT):
-            self.iterations += 1
-            (output,) = self._run(f"(run-schedule (seq {rulesets}))")
-            assert isinstance(output, RunScheduleOutput)
-            self.matches.update(output.report.num_matches_per_rule)
-            if not output.report.updated:
-                return True
-        return False
+        (output,) = self._run(f"(run-schedule (seq {rulesets}))")
+        assert isinstance(output, RunScheduleOutput)
+        self.iterations += 1
+        self.matches.update(output.report.num_matches_per_rule)
+        return bool(output.report.updated)
+
+    def saturate(self) -> bool:
+        """Runs every rule until nothing changes; False if the iteration limit came first."""
+        return any(not self.step() for _ in range(ITERATION_LIMIT))
 
     def snapshot(self) -> Snapshot:
         """Every class with its nodes, as Python data."""

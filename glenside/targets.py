@@ -31,7 +31,7 @@ class Target:
             leaf OUTPUT.
         bias: view of what post-processing adds, of the product's shape, or None.
         lo, hi: clamp of post-processing.
-        rules: names of the rules that reach it, sorted.
+        rules: names of the rules that may have led to it, sorted.
         term: the whole region with this product.
     """
 
@@ -51,10 +51,12 @@ class TargetFinder:
         self._snapshot = snapshot
         self._views: Mapping[ClassId, g.Term] = smallest(snapshot, VIEWS)
         self._shapes: Mapping[ClassId, g.Term] = smallest(snapshot)
+        self._rules: frozenset[str] = frozenset()
 
     def targets(self, root: ClassId) -> list[Target]:
         """All targets of a class, in an order that depends on their text only."""
         found: dict[str, Target] = {}
+        self._rules = self._fired_below(root)
         start = g.Tensor(OUTPUT, self._shapes[root].access)
         for target in self._walk(root, start, frozenset(), ()):
             key = f"{target.product} {target.bias} {target.lo} {target.hi}"
@@ -62,6 +64,17 @@ class TargetFinder:
             if best is None or _order(target) < _order(best):
                 found[key] = target
         return sorted(found.values(), key=_order)
+
+    def _fired_below(self, root: ClassId) -> frozenset[str]:
+        """Rules that fired on any class the root can be made of."""
+        seen: set[ClassId] = set()
+        pending = [root]
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending.extend(c for n in self._snapshot.classes[name] for c in n.children())
+        return frozenset(rule for name in seen for rule in self._snapshot.fired.get(name, ()))
 
     def _walk(
         self,
@@ -88,20 +101,19 @@ class TargetFinder:
                     view = g.Reshape(output, shape.access, ())
                     yield from self._walk(child, view, above, (*chain, (name, node)))
             elif node.construct is g.SystolicArray:
-                yield from self._target(name, node, output, chain, None)
+                yield from self._target(node, output, chain, None)
             elif node.construct is g.PostProcess:
                 product, bias = node.children()
                 for inner in self._snapshot.classes[product]:
                     if inner.construct is g.SystolicArray:
-                        yield from self._target(product, inner, output, chain, (name, node, bias))
+                        yield from self._target(inner, output, chain, (node, bias))
 
     def _target(
         self,
-        name: ClassId,
         node: Node,
         output: g.Term,
         chain: tuple[tuple[ClassId, Node], ...],
-        post: tuple[ClassId, Node, ClassId] | None,
+        post: tuple[Node, ClassId] | None,
     ) -> Iterator[Target]:
         a, w = node.children()
         if a not in self._views or w not in self._views:
@@ -109,22 +121,32 @@ class TargetFinder:
         dataflow, _, _, batch = node.operands
         product = g.SystolicArray(str(dataflow), self._views[a], self._views[w], _int(batch))
         bias, lo, hi = None, -float("inf"), float("inf")
-        passed = [c for c, _ in chain] + [name, a, w]
         term: g.Term = product
         if post is not None:
-            post_class, post_node, bias_class = post
+            post_node, bias_class = post
             if bias_class not in self._views:
                 return
             bias = self._views[bias_class]
             lo, hi = (float(value) for value in post_node.operands[2:] if isinstance(value, float))
-            passed += [post_class, bias_class]
             term = g.PostProcess(product, bias, lo, hi)
         for _, wrapper in reversed(chain):
             term = wrapper.build((term, *wrapper.operands[1:]))
-        rules = {rule for c in passed for rule in self._snapshot.fired.get(c, ())}
-        other = {d for d in g.DATAFLOWS if d != dataflow}
-        rules = {rule for rule in rules if not any(d in rule for d in other)}
-        yield Target(product, output, bias, lo, hi, tuple(sorted(rules)), term)
+        yield Target(product, output, bias, lo, hi, _relevant(self._rules, term), term)
+
+
+def _relevant(rules: frozenset[str], term: g.Term) -> tuple[str, ...]:
+    """Rules that can have led to a target: none of another dataflow or width."""
+    used = {node.dataflow for node in term.walk() if isinstance(node, g.SystolicArray)}
+    widths = {str(node.size) for node in term.walk() if isinstance(node, g.BlockDiagonal)}
+    other = set(g.DATAFLOWS) - used
+    return tuple(
+        sorted(
+            rule
+            for rule in rules
+            if not any(dataflow in rule for dataflow in other)
+            and (not rule.startswith("widen") or rule.rpartition("-")[2] in widths)
+        )
+    )
 
 
 def _int(value: object) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -31,7 +33,7 @@ def network(
     nodes: list[onnx.NodeProto],
     inputs: dict[str, tuple[int, ...]],
     weights: dict[str, tuple[int, ...]],
-    output: tuple[int, ...],
+    output: tuple[int | None, ...],
 ) -> Network:
     rng = np.random.default_rng(1)
     graph = helper.make_graph(
@@ -49,7 +51,7 @@ def network(
     )
 
 
-def node(op: str, inputs: list[str], output: str, **attributes: object) -> onnx.NodeProto:
+def node(op: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(op, inputs, [output], name=output, **attributes)
 
 
@@ -78,7 +80,7 @@ def digits() -> Network:
 def test_digits(shape: tuple[int, int]) -> None:
     program = check(digits(), array(*shape))
     assert [step.name for step in program.kernels] == ["conv1", "conv2", "dense1", "dense2"]
-    assert [step.layers for step in program.kernels][0] == ("conv1", "relu1")
+    assert program.kernels[0].layers == ("conv1", "relu1")
     assert [(s.name, s.reason) for s in program.steps if isinstance(s, HostStep)] == [
         ("pool1", "the array has no max pool"),
         ("pool2", "the array has no max pool"),
@@ -98,7 +100,7 @@ CONVOLUTIONS = [
 
 @pytest.mark.parametrize(("attributes", "x", "w"), CONVOLUTIONS)
 def test_convolutions_reach_the_array(
-    attributes: dict[str, object], x: tuple[int, ...], w: tuple[int, ...]
+    attributes: dict[str, Any], x: tuple[int, ...], w: tuple[int, ...]
 ) -> None:
     nodes = [node("Conv", ["x", "w", "b"], "c", **attributes), node("Relu", ["c"], "y")]
     net = network(nodes, {"x": x}, {"w": w, "b": w[:1]}, (None,) * len(x))
