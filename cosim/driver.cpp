@@ -218,18 +218,24 @@ class Driver {
     top_->w_rsp_valid_i = 0;
     top_->p_rsp_valid_i = 0;
   }
+  // Cycle t of a waveform: at 10 t all signals as the registers will see them, the rising edge at
+  // 10 t + 5.
   void tick() {
+#if VM_TRACE
+    const bool dump = trace_ && tracing_ && time_ >= from_ && time_ < to_;
+    if (dump) {
+      top_->eval();
+      trace_->dump(10 * time_);
+    }
+#endif
     top_->clk_i = 1;
     top_->eval();
 #if VM_TRACE
-    if (trace_ && time_ >= from_ && time_ < to_) trace_->dump(10 * time_);
+    if (dump) trace_->dump(10 * time_ + 5);
+    ++time_;
 #endif
     top_->clk_i = 0;
     top_->eval();
-#if VM_TRACE
-    if (trace_ && time_ >= from_ && time_ < to_) trace_->dump(10 * time_ + 5);
-    ++time_;
-#endif
   }
   int32_t fail(SystolabJob* job, Fault fault, uint64_t address, uint64_t cycle) {
     job->fault = fault;
@@ -244,6 +250,7 @@ class Driver {
   Top* top_;
 #if VM_TRACE
   std::unique_ptr<VerilatedVcdC> trace_;
+  bool tracing_ = false;
   uint64_t time_ = 0;
   uint64_t from_ = 0;
   uint64_t to_ = 0;
@@ -265,6 +272,9 @@ int32_t Driver::run(SystolabJob* job) {
   }
 #endif
   const int32_t result = simulate(job);
+#if VM_TRACE
+  tracing_ = false;
+#endif
   if (result != kNone) reset();  // the core may be anywhere in the kernel
 #if VM_TRACE
   if (trace_) {
@@ -299,6 +309,7 @@ int32_t Driver::simulate(SystolabJob* job) {
 
 #if VM_TRACE
   time_ = 0;
+  tracing_ = true;
 #endif
   top_->start_i = 1;
   tick();

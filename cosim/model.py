@@ -72,7 +72,8 @@ class Model:
     Args:
         array: the machine configuration.
         random_registers: seed for the initial contents of all registers; None starts them at zero.
-        trace: build with tracing and PyVerilator's entry points.
+        trace: build with tracing.
+        wrap: with tracing also PyVerilator's entry points.
         python: open the model through PyVerilator, which needs tracing and implies it: ports, clock,
             waveforms and internals of this very instance are at ``python``.
         sources: the array's sources, where they are not the generated ones.
@@ -90,12 +91,13 @@ class Model:
         random_registers: int | None = None,
         trace: bool = False,
         python: bool = False,
+        wrap: bool = True,
         sources: Hardware | None = None,
         mutant: int | None = None,
     ) -> None:
         self.array = array
         trace = trace or python
-        options = Options(trace=trace, mutants=mutant is not None)
+        options = Options(trace=trace, wrap=wrap, mutants=mutant is not None)
         self.build: Build = build(hardware(array) if sources is None else sources, options)
         self._trace = trace
         self._library = load_library(self.build.library)

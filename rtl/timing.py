@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 # Pipeline constants of the hardware, in cycles. The cycle of the start pulse is cycle 0.
 START = 1  # first cycle in which a stream may act
 LAT_SUM = 2  # vector issue to column sum, beyond one cycle for each row and each column
+LAT_HOLD = 1  # last step of an output to the first drain-row command
 LAT_DRAIN = 5  # read of an accumulator row, then convert, scale, bias, clamp and encode
 LAT_PARAMETER = 1  # request of a parameter to its arrival
 FLUSH = 1  # the last line of an outer iteration leaves
@@ -191,7 +192,7 @@ def _output_stationary(kernel: Kernel, array: Array) -> Timing:
         start = max(last, drained, drain.bank_free)
         write_back += start - last
         issued = start + lasts[iteration]
-        drained = issued + kernel.a.lanes
+        drained = issued + LAT_HOLD + kernel.a.lanes
         end = drain.run(drained, kernel.bank_rows, lines)
 
     counts = np.bincount(np.asarray(iterations))

@@ -4,7 +4,8 @@
 // issued; a tile of A may start once its weights are loaded and, for the first tile of an outer
 // iteration, one of the two accumulator banks is free.
 // output-stationary: A and W issue together; the last step of an outer iteration waits for a free
-// bank and for the drain-row commands of the iteration before; then one command a row follows.
+// bank and for the drain-row commands of the iteration before; then, from the second cycle after it
+// on, one command a row follows.
 
 module systolab_controller #(
   parameter int unsigned Rows = 16,
@@ -52,6 +53,7 @@ module systolab_controller #(
 
   logic                  loaded_q;           // WS: the next tile's weights are in the shadows
   logic                  first_tile_q;       // WS: A is in the first tile of an outer iteration
+  logic                  ending_q;           // OS: the last step issued in the cycle before
   logic                  command_q;          // OS: drain-row commands under way
   logic [1:0]            banks_q /*verilator public_flat_rd*/;  // banks written, not yet free
   logic                  bank_q;
@@ -62,7 +64,7 @@ module systolab_controller #(
 
   assign bank_free = (banks_q != 2'd2);
   assign step_ok   = a_valid_i && w_valid_i &&
-                     (!a_outer_last_i || (bank_free && !command_q));
+                     (!a_outer_last_i || (bank_free && !ending_q && !command_q));
 
   always_comb begin
     if (os_i) begin
@@ -94,6 +96,7 @@ module systolab_controller #(
     if (!rst_ni) begin
       loaded_q     <= 1'b0;
       first_tile_q <= 1'b1;
+      ending_q     <= 1'b0;
       command_q    <= 1'b0;
       banks_q      <= 2'd0;
       bank_q       <= 1'b0;
@@ -114,7 +117,8 @@ module systolab_controller #(
         if (a_first_i) loaded_q <= 1'b0;
         if (a_tile_last_i) first_tile_q <= a_outer_last_i;
       end
-      if (os_i && a_issue_i && a_outer_last_i) begin
+      ending_q <= os_i && a_issue_i && a_outer_last_i;
+      if (ending_q) begin
         command_q <= 1'b1;
       end else if (acc_last_o) begin
         command_q <= 1'b0;

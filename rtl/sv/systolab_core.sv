@@ -325,24 +325,26 @@ module systolab_core #(
     .acc_last_o    (acc_last)
   );
 
-  logic [Depth-1:0]            valid_q;
-  logic [Depth-1:0]            first_q;
-  logic [Depth-1:0]            last_q;
-  logic [Depth-1:0]            move_q;
-  logic [Depth*IndexWidth-1:0] index_q;
-  logic [Depth-1:0]            acc_valid_q;
-  logic [Depth-1:0]            acc_bank_q;
-  logic [Depth*RowWidth-1:0]   acc_row_q;
-  logic [Depth-1:0]            acc_add_q;
-  logic [Depth-1:0]            acc_last_q;
+  logic [Depth-1:0]             valid_q;
+  logic [Depth-1:0]             first_q;
+  logic [Depth:0]               last_q;
+  logic [Depth-1:0]             move_q;
+  logic [Depth*IndexWidth-1:0]  index_q;
+  logic [Depth-1:0]          acc_valid_q;
+  logic [Depth-1:0]          acc_bank_q;
+  logic [Depth*RowWidth-1:0] acc_row_q;
+  logic [Depth-1:0]          acc_add_q;
+  logic [Depth-1:0]          acc_last_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       valid_q     <= '0;
+      last_q      <= '0;
       move_q      <= '0;
       acc_valid_q <= '0;
     end else if (en) begin
       valid_q     <= {valid_q[Depth-2:0], valid};
+      last_q      <= {last_q[Depth-1:0], valid && last};
       move_q      <= {move_q[Depth-2:0], move};
       acc_valid_q <= {acc_valid_q[Depth-2:0], acc_valid};
     end
@@ -350,8 +352,7 @@ module systolab_core #(
 
   always_ff @(posedge clk_i) begin
     if (en) begin
-      first_q    <= {first_q[Depth-2:0], first};
-      last_q     <= {last_q[Depth-2:0], last};
+      first_q    <= {first_q[Depth-2:0], valid && first};
       index_q    <= {index_q[(Depth-1)*IndexWidth-1:0], index};
       acc_bank_q <= {acc_bank_q[Depth-2:0], acc_bank};
       acc_row_q  <= {acc_row_q[(Depth-1)*RowWidth-1:0], acc_row};
@@ -360,10 +361,13 @@ module systolab_core #(
     end
   end
 
-  logic [Rows-1:0] select;
-  for (genvar r = 0; r < int'(Rows); r++) begin : g_select
-    assign select[r] = index_q[(r+2)*IndexWidth+:IndexWidth] == IndexWidth'(r);
+  logic [Rows-1:0] load;
+  for (genvar r = 0; r < int'(Rows); r++) begin : g_load
+    assign load[r] = move_q[r+2] && index_q[(r+2)*IndexWidth+:IndexWidth] == IndexWidth'(r);
   end
+
+  logic unused_index;
+  assign unused_index = ^{index_q[2*IndexWidth-1:0], move_q[1:0], last_q[2:0], first_q[1:0]};
 
   // ---------------------------------------------------------------------------------------------
   // Skew, decoders and the mesh
@@ -379,7 +383,9 @@ module systolab_core #(
   logic [Cols*AccWidth-1:0]       sum;
 
   for (genvar r = 0; r < int'(Rows); r++) begin : g_act
-    assign a_lane[r*(ActCode+1)+:ActCode+1] = {a_active[r], a_code[r*ActCode+:ActCode]};
+    assign a_lane[r*(ActCode+1)+:ActCode+1] = {
+      a_active[r] && valid_q[1], a_code[r*ActCode+:ActCode]
+    };
     systolab_act_decoder u_decoder (
       .active_i (a_skewed[r*(ActCode+1)+ActCode]),
       .code_i   (a_skewed[r*(ActCode+1)+:ActCode]),
@@ -444,16 +450,12 @@ module systolab_core #(
     .os_i    (os),
     .valid_i (valid_q[Depth-1:2]),
     .first_i (first_q[Depth-1:2]),
-    .last_i  (last_q[Depth-1:2]),
-    .move_i  (move_q[Depth-1:2]),
-    .select_i(select),
+    .done_i  (last_q[Depth:3]),
+    .load_i  (load),
     .act_i   (a_operand_q),
     .weight_i(w_operand_q),
     .sum_o   (sum)
   );
-
-  logic unused_index;
-  assign unused_index = ^index_q[2*IndexWidth-1:0];
 
   // ---------------------------------------------------------------------------------------------
   // Accumulators, post-processing and drain

@@ -26,7 +26,7 @@ module systolab_line_walker #(
   input  logic                         final_ok_i,   // may finish its vector in this cycle
   output logic                         valid_o,      // vectors remain
   output logic                         first_o,      // the vector is the first of its tile
-  output logic                         final_o,      // one cycle of the vector remains
+  output logic                         final_o,      // no more than one cycle remains (if it may go)
   output logic                         tile_last_o,  // the vector is the last of its tile
   output logic                         outer_last_o, // ... of its outer iteration
   output logic                         fire_o,       // it acts in this cycle
@@ -40,6 +40,7 @@ module systolab_line_walker #(
 );
 
   localparam int unsigned Values = Guards + 1;
+  localparam int unsigned GuardWidth = $clog2(4 * Guards);
 
   logic [31:0]       base_q;
   logic [6:0]        lane_count_q;
@@ -47,9 +48,7 @@ module systolab_line_walker #(
   logic [Loops-1:0]  tile_mask_q;
   logic [Loops-1:0]  outer_mask_q;
   logic [Guards-1:0] guard_used_q;
-  logic [31:0]       guard_offset_q [Guards];
-  logic [31:0]       guard_lane_q [Guards];
-  logic [31:0]       guard_bound_q [Guards];
+  logic [31:0]       guard_q [Guards*4];
 
   always_ff @(posedge clk_i) begin
     if (cfg_we_i) begin
@@ -60,16 +59,22 @@ module systolab_line_walker #(
         7'd3: tile_mask_q <= cfg_data_i[Loops-1:0];
         7'd4: outer_mask_q <= cfg_data_i[Loops-1:0];
         7'd5: guard_used_q <= cfg_data_i[Guards-1:0];
-        default: begin
-          for (int unsigned g = 0; g < Guards; g++) begin
-            if (cfg_addr_i == 7'(8 + 4 * g)) guard_offset_q[g] <= cfg_data_i;
-            if (cfg_addr_i == 7'(9 + 4 * g)) guard_lane_q[g] <= cfg_data_i;
-            if (cfg_addr_i == 7'(10 + 4 * g)) guard_bound_q[g] <= cfg_data_i;
-          end
-        end
+        default: ;
       endcase
     end
   end
+
+  logic [6:0] cfg_guard;
+  assign cfg_guard = cfg_addr_i - 7'd8;
+
+  always_ff @(posedge clk_i) begin
+    if (cfg_we_i && cfg_addr_i >= 7'd8 && cfg_addr_i < 7'(8 + 4 * Guards)) begin
+      guard_q[cfg_guard[GuardWidth-1:0]] <= cfg_data_i;
+    end
+  end
+
+  logic unused_cfg;
+  assign unused_cfg = ^cfg_guard[6:GuardWidth];
 
   logic [Values*32-1:0] init_values;
   logic [Values*32-1:0] values;
@@ -77,7 +82,7 @@ module systolab_line_walker #(
 
   assign init_values[31:0] = base_q;
   for (genvar g = 0; g < int'(Guards); g++) begin : g_init
-    assign init_values[32*(g+1)+:32] = guard_offset_q[g];
+    assign init_values[32*(g+1)+:32] = guard_q[4*g];
   end
 
   systolab_loop_nest #(
@@ -122,13 +127,13 @@ module systolab_line_walker #(
     found_line = '0;
     address    = '0;
     offset_o   = '0;
-    if (valid_q) begin
+    if (valid_q && go_i) begin
       if (fresh_q) begin
         for (int unsigned i = 0; i < Lanes; i++) pending[i] = (7'(i) < lane_count_q);
         for (int unsigned g = 0; g < Guards; g++) begin
           if (guard_used_q[g]) begin
             for (int unsigned i = 0; i < Lanes; i++) begin
-              if ((values[32*(g+1)+:32] + i * guard_lane_q[g]) >= guard_bound_q[g]) begin
+              if ((values[32*(g+1)+:32] + i * guard_q[4*g+1]) >= guard_q[4*g+2]) begin
                 pending[i] = 1'b0;
               end
             end

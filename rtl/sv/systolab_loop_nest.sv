@@ -25,10 +25,9 @@ module systolab_loop_nest #(
 
   localparam int unsigned LoopWidth = $clog2(Loops);
 
-  logic [15:0]          bound_q [Loops];  // length - 1
-  logic [15:0]          index_q [Loops];
-  logic [31:0]          delta_q [Loops*Values];
-  logic [Loops-1:0]     single_q;         // loops of length 1
+  logic [31:0]          word_q [Loops*8];  // bounds and deltas, as configured
+  logic [Loops*16-1:0]  index_q;
+  logic [Loops-1:0]     single_q;          // loops of length 1
   logic [Loops-1:0]     last_q;
   logic [Values*32-1:0] values_q;
 
@@ -37,21 +36,15 @@ module systolab_loop_nest #(
 
   always_ff @(posedge clk_i) begin
     if (cfg_we_i && cfg_addr_i >= 7'd32) begin
-      for (int unsigned i = 0; i < Loops; i++) begin
-        if (cfg_word == 7'(8 * i)) begin
-          bound_q[i]  <= cfg_data_i[15:0];
-          single_q[i] <= (cfg_data_i[15:0] == 16'd0);
-        end
-        for (int unsigned v = 0; v < Values; v++) begin
-          if (cfg_word == 7'(8 * i + v + 1)) delta_q[i*Values+v] <= cfg_data_i;
-        end
-      end
+      word_q[cfg_word] <= cfg_data_i;
+      if (cfg_word[2:0] == 3'd0) single_q[cfg_word[6:3]] <= (cfg_data_i[15:0] == 16'd0);
     end
   end
 
   logic [LoopWidth-1:0] level;      // lowest loop not at its last index
   logic [Loops-1:0]     below;      // loops under it
-  logic                 level_last; // it reaches its last index with this step
+  logic [15:0]          index;      // its next index
+  logic                 level_last; // which is its last
 
   always_comb begin
     level = '0;
@@ -61,7 +54,8 @@ module systolab_loop_nest #(
   end
 
   assign below      = (Loops'(1) << level) - Loops'(1);
-  assign level_last = (index_q[level] + 16'd1) == bound_q[level];
+  assign index      = index_q[32'(level)*16+:16] + 16'd1;
+  assign level_last = (index == word_q[{level, 3'd0}][15:0]);
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -77,15 +71,15 @@ module systolab_loop_nest #(
   always_ff @(posedge clk_i) begin
     if (init_i) begin
       values_q <= init_values_i;
-      for (int unsigned i = 0; i < Loops; i++) index_q[i] <= '0;
+      index_q  <= '0;
     end else if (en_i && step_i) begin
       for (int unsigned v = 0; v < Values; v++) begin
-        values_q[v*32+:32] <= values_q[v*32+:32] + delta_q[32'(level)*Values+v];
+        values_q[v*32+:32] <= values_q[v*32+:32] + word_q[32'(level)*8+v+1];
       end
       for (int unsigned i = 0; i < Loops; i++) begin
-        if (below[i]) index_q[i] <= '0;
+        if (below[i]) index_q[i*16+:16] <= '0;
       end
-      index_q[level] <= index_q[level] + 16'd1;
+      index_q[32'(level)*16+:16] <= index;
     end
   end
 

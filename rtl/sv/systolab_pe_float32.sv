@@ -2,7 +2,7 @@
 //
 // An operand is {active, binary32}. The product is rounded once, every sum is rounded, to nearest
 // even. An inactive operand contributes exactly +0, whatever the other one is.
-// Dataflow as in systolab_pe_int.
+// Registers as in systolab_mesh_int, control as in systolab_mesh.
 
 module systolab_pe_float32 (
   input  logic        clk_i,
@@ -10,9 +10,8 @@ module systolab_pe_float32 (
   input  logic        os_i,
   input  logic        valid_i,
   input  logic        first_i,
-  input  logic        last_i,
-  input  logic        move_i,
-  input  logic        select_i,
+  input  logic        done_i,
+  input  logic        load_i,
   input  logic [32:0] act_i,
   output logic [32:0] act_o,
   input  logic [32:0] weight_i,
@@ -25,9 +24,9 @@ module systolab_pe_float32 (
   logic [32:0] pass_q;
   logic [32:0] shadow_q;
   logic [32:0] weight_q;
-  logic [31:0] psum_q /*verilator public_flat_rd*/;
-  logic [31:0] acc_q /*verilator public_flat_rd*/;
-  logic [31:0] drain_q;
+  logic [31:0] sum_q /*verilator public_flat_rd*/;
+  logic [31:0] hold_q;
+  logic [31:0] chain_q;
 
   logic [32:0] weight;
   logic [31:0] addend;
@@ -35,16 +34,8 @@ module systolab_pe_float32 (
   logic [31:0] product;
   logic [31:0] sum;
 
-  always_comb begin
-    if (os_i) begin
-      weight = weight_i;
-      addend = first_i ? '0 : acc_q;
-    end else begin
-      weight = first_i ? shadow_q : weight_q;
-      addend = sum_i;
-    end
-  end
-
+  assign weight = os_i ? weight_i : (first_i ? shadow_q : weight_q);
+  assign addend = os_i ? (first_i ? '0 : sum_q) : sum_i;
   assign active = valid_i && act_i[32] && weight[32];
 
   systolab_f32_mul u_mul (
@@ -65,24 +56,19 @@ module systolab_pe_float32 (
     if (en_i) begin
       act_q  <= act_i;
       pass_q <= weight_i;
+      if (valid_i) sum_q <= sum;
       if (os_i) begin
-        if (valid_i) begin
-          acc_q <= sum;
-          if (last_i) drain_q <= sum;
-        end
-        if (move_i) psum_q <= select_i ? drain_q : sum_i;
+        if (done_i) hold_q <= sum_q;
+        chain_q <= load_i ? hold_q : sum_i;
       end else begin
-        if (valid_i) begin
-          psum_q <= sum;
-          if (first_i) weight_q <= shadow_q;
-        end
-        if (move_i && select_i) shadow_q <= weight_i;
+        if (valid_i && first_i) weight_q <= shadow_q;
+        if (load_i) shadow_q <= weight_i;
       end
     end
   end
 
   assign act_o    = act_q;
   assign weight_o = pass_q;
-  assign sum_o    = psum_q;
+  assign sum_o    = os_i ? chain_q : sum_q;
 
 endmodule

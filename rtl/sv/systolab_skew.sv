@@ -1,4 +1,7 @@
 // Skew: delays lane i by i cycles, so that a vector enters the array as a diagonal wavefront.
+//
+// Stage s passes whole vectors on, of which only the lanes above s are used: synthesis drops the
+// others, and simulation moves words instead of single lanes.
 
 module systolab_skew #(
   parameter int unsigned Lanes = 16,
@@ -17,18 +20,22 @@ module systolab_skew #(
     assign unused_clock = clk_i ^ en_i;
   end
 
-  for (genvar i = 1; i < int'(Lanes); i++) begin : g_lane
-    logic [i*Width-1:0] delay_q;
-    if (i == 1) begin : g_one
+  for (genvar s = 0; s < int'(Lanes) - 1; s++) begin : g_stage
+    logic [Lanes*Width-1:0] stage_q;
+    if (s == 0) begin : g_first
       always_ff @(posedge clk_i) begin
-        if (en_i) delay_q <= data_i[i*Width+:Width];
+        if (en_i) stage_q <= data_i;
       end
-    end else begin : g_more
+    end else begin : g_next
       always_ff @(posedge clk_i) begin
-        if (en_i) delay_q <= {delay_q[(i-1)*Width-1:0], data_i[i*Width+:Width]};
+        if (en_i) stage_q <= g_stage[s-1].stage_q;
       end
     end
-    assign data_o[i*Width+:Width] = delay_q[(i-1)*Width+:Width];
+    assign data_o[(s+1)*Width+:Width] = stage_q[(s+1)*Width+:Width];
+    if (s == int'(Lanes) - 2) begin : g_last
+      logic unused_lanes;
+      assign unused_lanes = ^stage_q[(s+1)*Width-1:0];
+    end
   end
 
 endmodule

@@ -59,8 +59,7 @@ def test_formats(tmp_path: Path, names: tuple[str, str, str]) -> None:
 
 def test_a_width_error_is_seen(tmp_path: Path) -> None:
     right = _sources(2, 2, ("adaptivfloat:4,2",) * 3, "exact")
-    name = "systolab_pe_int.sv"
-    text = right.files[name].replace(
-        "logic [AccWidth-1:0]    drain_q", "logic [AccWidth:0] drain_q"
-    )
+    name = "systolab_mesh_int.sv"
+    text = right.files[name].replace("logic [AccWidth-1:0]    hold_q", "logic [AccWidth:0] hold_q")
+    assert text != right.files[name]
     assert "WIDTH" in _lint(replace(right, files={**right.files, name: text}), tmp_path)

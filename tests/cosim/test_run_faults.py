@@ -74,23 +74,14 @@ def test_one_wrong_cycle_is_found(systolab: Systolab, monkeypatch: pytest.Monkey
 def _subtracting_pe(array: Array) -> Hardware:
     """The sources with one fault: the processing element (ROW, COL) subtracts its products."""
     right = hardware(array)
-    element, mesh = right.files["systolab_pe_int.sv"], right.files["systolab_mesh.sv"]
-    edits = {
-        "systolab_pe_int.sv": element.replace(
-            "parameter bit          Saturate = 1'b0,",
-            "parameter bit          Saturate = 1'b0,\n  parameter bit          Wrong = 1'b0,",
-        ).replace(
-            "assign sum = addend + product[AccWidth-1:0];",
-            "assign sum = Wrong ? addend - product[AccWidth-1:0]\n"
-            "                       : addend + product[AccWidth-1:0];",
-        ),
-        "systolab_mesh.sv": mesh.replace(
-            "systolab_pe_int #(",
-            f"systolab_pe_int #(\n          .Wrong       (r == {ROW} && c == {COL}),",
-        ),
-    }
-    assert all(text != right.files[name] for name, text in edits.items())
-    return replace(right, files={**right.files, **edits})
+    name = "systolab_mesh_int.sv"
+    text = right.files[name].replace(
+        "sum_d[i] = addend[i] + product[i][AccWidth-1:0];",
+        f"sum_d[i] = (i == {ROW} * Cols + {COL}) ? addend[i] - product[i][AccWidth-1:0]\n"
+        "                                 : addend[i] + product[i][AccWidth-1:0];",
+    )
+    assert text != right.files[name]
+    return replace(right, files={**right.files, name: text})
 
 
 def _wrong_outcome(case: Case, array: Array) -> Outcome:
