@@ -97,7 +97,9 @@ def binary_rounding(fmt: Format) -> BinaryRounding | None:
     )
     bounds = fmt.projection.bounds
     bounds = bounds[np.isfinite(bounds)]
-    ends = np.concatenate([bounds, np.nextafter(bounds, -np.inf), [0.0, -_BEYOND, _BEYOND]])
+    with np.errstate(over="ignore"):
+        before = np.nextafter(bounds, -np.inf)
+    ends = np.concatenate([bounds, before, [0.0, -_BEYOND, _BEYOND]])
     projected = fmt.values[fmt.encode(ends)]
     return candidate if np.array_equal(candidate.apply(ends), projected, equal_nan=True) else None
 

@@ -35,6 +35,17 @@ PAIRS = [
     ("binary16", "bfloat16"),
     ("bfloat16", "bfloat16"),
     ("posit:16,1", "e4m3fnuz"),
+    ("bfloat16", "fixed:2,1"),
+]
+NARROW = [
+    "e4m3fn",
+    "e5m2:saturation=propagate",
+    "adaptivfloat:8,3",
+    "posit:8,1",
+    "int:8",
+    "binary16",
+    "bfloat16",
+    "bfloat16:rounding=up",
 ]
 WIDE = {"bfloat16", "binary16", "posit:16,1", "adaptivfloat:8,5", "posit:8,2", "lns:8,3", "nf4"}
 
@@ -50,7 +61,7 @@ def accumulators(fmt_a: Format, fmt_w: Format) -> list[Accumulator]:
     """One of each kind, with registers narrow enough to wrap and to saturate."""
     product = (fmt_a.ratio * fmt_w.ratio).bit_length()
     found: list[Accumulator] = [Exact(), Wrap(7), Wrap(32), Wrap(64), Float32()]
-    found += [Float(get(name)) for name in ("e4m3fn", "adaptivfloat:8,3", "binary16", "posit:8,1")]
+    found += [Float(get(name)) for name in NARROW]
     if product < 60:
         lsb = Spec(fmt_a, fmt_w, Exact(), 1, 1).product_lsb
         found += [Saturate(product + 1), Saturate(product + 2), Saturate(product + 3, lsb - 2)]
@@ -95,7 +106,7 @@ def assert_engines_agree(
 def test_all_engines_agree_with_exact_rationals(pair: tuple[str, str]) -> None:
     fmt_a, fmt_w = get(pair[0]), get(pair[1])
     for i, accumulator in enumerate(accumulators(fmt_a, fmt_w)):
-        for group in (1, 3, 16):
+        for group in (1, 4):
             ran = assert_engines_agree(fmt_a, fmt_w, accumulator, (5, 17, 3), group, 10 * i + group)
             assert {"numpy", "rational"} <= ran
 
@@ -112,7 +123,7 @@ def test_fast_engines_agree_with_numpy_on_larger_products(pair: tuple[str, str])
         assert "numpy" in ran
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(PAIRS),
     st.integers(0, 20),
@@ -168,3 +179,51 @@ def test_an_engine_without_proof_is_refused() -> None:
         dot(a, a.T, e5m2, e5m2, Exact(), 1, "softfloat")
     with pytest.raises(SystolabError, match=r"^Engine must be auto or one of blas32, .*, not 'f'$"):
         dot(a, a.T, e5m2, e5m2, Exact(), 1, "f")
+
+
+def test_products_that_the_narrow_carrier_would_round_twice() -> None:
+    """30-bit products, one in thousands of which lies just beside a midpoint of binary16."""
+    fmt = get("fixed:16,15")
+    ran = assert_engines_agree(
+        fmt, fmt, Float(get("binary16")), (400, 1, 400), 1, 0, ("rational", "table")
+    )
+    assert ran == {"rounded", "numpy"}
+
+
+def test_saturating_sums_beyond_binary64() -> None:
+    """A register of 55 bits that takes the largest product twice, then the smallest one."""
+    fmt_a, fmt_w = get("adaptivfloat:8,5"), get("adaptivfloat:8,4")
+    a = np.array([[np.argmax(fmt_a.values)] * 2 + [1]], dtype=np.uint8)
+    w = np.array([[np.argmax(fmt_w.values)] * 2 + [1]], dtype=np.uint8).T
+    product = fmt_a.ratio * fmt_w.ratio
+    assert product.bit_length() == 53
+    smallest = round(float(fmt_a.values[1] / fmt_a.quantum))
+    smallest *= round(float(fmt_w.values[1] / fmt_w.quantum))
+    assert (2 * product + smallest) % 2 == 1
+    for bits in (54, 55, 56):
+        expected = min(2 ** (bits - 1) - 1, 2 * product + smallest)
+        for engine in ENGINES:
+            if engine.lacks(Spec(fmt_a, fmt_w, Saturate(bits), 3, 1)) is None:
+                acc = dot(a, w, fmt_a, fmt_w, Saturate(bits), 1, engine.name).acc
+                assert acc.tolist() == [[expected]], engine.name
+
+
+def test_saturating_sums_at_the_widest_native_register() -> None:
+    """52 bits: sums reach both limits, and every bit of them counts."""
+    narrow = get("posit:8,1")
+    accumulator = Saturate(52)
+    spec = Spec(narrow, narrow, accumulator, 40, 4)
+    top = np.flatnonzero(np.abs(narrow.values) >= 1024).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    a, w = rng.choice(top, (20, 40)), rng.choice(top, (40, 20))
+    a[:, 2::3], w[2::3] = 1, 1  # the smallest value, so that low bits are there to be lost
+    results = [
+        dot(a, w, narrow, narrow, accumulator, 4, engine.name)
+        for engine in ENGINES
+        if engine.lacks(spec) is None
+    ]
+    assert {result.engine for result in results} == {"ordered-saturate", "numpy", "rational"}
+    assert all(same(results[0], other) for other in results)
+    clipped = dot(a, w, narrow, narrow, Exact(), 4).acc != results[0].acc
+    assert clipped.any()
+    assert (results[0].acc % 2 == 1).any()

@@ -58,11 +58,17 @@ def test_wide_integers_are_rounded_once(value: int, lsb: int) -> None:
 def test_all_tie_and_sticky_patterns() -> None:
     """Half a unit in the last place, one more and one less, at every width of the integer."""
     for width in range(24, 63):
-        base = (2**23 + 1) << (width - 23)
-        half = 1 << (width - 24)
-        acc = np.array([[base + half - 1, base + half, base + half + 1, -base - half]])
-        expected = [rounded(int(v), -30) for v in acc[0]]
-        assert bits(to_binary32(acc, -30)) == bits(np.array(expected))
+        for leading in (2**23, 2**23 + 1, 2**24 - 1):
+            base = leading << (width - 23)
+            half = 1 << (width - 24)
+            acc = np.array([[base + half - 1, base + half, base + half + 1, -base - half - 1]])
+            expected = bits(np.array([rounded(int(v), -30) for v in acc[0]]))
+            for values in (acc, acc.astype(np.object_)):
+                assert bits(to_binary32(values, -30)) == expected
+                assert bits(to_binary32(values, -30, softfloat=True)) == expected
+            one, zero = np.ones(4, np.float32), np.full(4, -0.0, np.float32)
+            result = DotResult(acc, -30, "")
+            assert bits(postprocess(result, one, zero, -np.inf, np.inf)) == expected
 
 
 def test_native_processor_and_softfloat_agree() -> None:
