@@ -2,33 +2,164 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
-from cosim.case import Case, Difference
+from cosim.case import Axis, Case, Difference, Dimension, axes
 from cosim.check.context import Context
 from cosim.check.report import Finding
 from cosim.check.value import comparison
-from cosim.minimise import minimise
+from cosim.expected import Expected
+from cosim.locate import CORE, Locator, Place
+from cosim.minimise import Minimised, minimise
+from cosim.model import Model, Waveform
+from cosim.vcd import PERIOD, Waves, read, save_file
+from formats.errors import SystolabError
+from rtl.kernel import Mode
+
+_LONGEST = 20_000  # cycles of a case whose whole waveform is read
+_BEFORE, _AFTER = 24, 12  # cycles shown around the place
 
 
 class Divergence:
-    """Explains the differences that one check finds."""
+    """Explains the differences that one check (or one run) finds."""
 
-    def __init__(self, context: Context, directory: Path, command: str) -> None:
-        """Write waveforms to ``directory``; ``command`` lacks only its stage."""
+    def __init__(self, context: Context, directory: Path, command: str, staged: bool = True):
+        """Prepare.
+
+        Args:
+            context: the two machines.
+            directory: where waveforms go; made when needed.
+            command: the command line that reproduces the difference.
+            staged: whether the command takes the stage as ``--stage``.
+        """
         self._context = context
         self._directory = directory
         self._command = command
+        self._staged = staged
+
+    @cached_property
+    def _traced(self) -> Model:
+        context = self._context
+        return Model(context.array, trace=True, wrap=False, sources=context.hardware)
 
     def explain(self, stage: str, case: Case, difference: Difference) -> Finding:
         """Minimise a case on which the machines differ, and say where they part."""
         context = self._context
         small = minimise(case, context.array, context.software, context.rtl)
-        rows: list[tuple[str, str]] = []
-        if small is not None:
-            difference = small.difference
-            rows.append(("minimised", f"to {small.products} product(s), in {small.runs} runs"))
-        if difference.what == "code":
-            rows += comparison(context.array.out, difference.expected, difference.found)
-        command = f"{self._command} --stage {stage}"
-        return Finding(f"the RTL's {difference.what} differs", tuple(rows), (), command)
+        command = f"{self._command} --stage {stage}" if self._staged else self._command
+        if small is None:
+            what = "does not finish or leaves its memories"
+            return Finding(f"{stage}: the RTL {what}", (("kernel", _shape(case)),), (), command)
+        rows = [
+            ("kernel", _shape(case)),
+            ("minimised", f"{_shape(small.case)}, {small.products} product(s), {small.runs} runs"),
+        ]
+        if small.difference.what == "code":
+            rows += self._element(small, case)
+            rows += comparison(context.array.out, small.difference.expected, small.difference.found)
+            summary = f"{stage}: an output code of the RTL is not the software's"
+        else:
+            rows.append(("expected", f"{small.difference.expected} cycles"))
+            rows.append(("found", f"{small.difference.found} cycles"))
+            summary = f"{stage}: the RTL takes other than the predicted cycles"
+        place, files = self._locate(small.case)
+        if place is not None:
+            rows += [("first wrong", place.block), ("signal", place.signal)]
+            rows += [("cycle", str(place.cycle)), *((f"  {a}", b) for a, b in place.rows)]
+        elif small.difference.what == "code":
+            rows.append(("first wrong", "no signal before the output port: see the waveform"))
+        return Finding(summary, tuple(rows), files, command)
+
+    def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
+        """The output element, and the operands that are left."""
+        assert small.difference.address is not None
+        expected = Expected(small.case, self._context.array)
+        outer, row, column = expected.output_element(small.difference.address)
+        rows = [
+            (
+                "output element",
+                f"address {small.difference.address}: outer iteration {outer}, row {row}, "
+                f"column {column}" + _origin(small, case),
+            )
+        ]
+        terms = [
+            term
+            for item in expected.sums(column)
+            if (item.outer, item.row) == (outer, row)
+            for term in item.terms
+        ]
+        if len(terms) == 1:
+            step, pe, _ = terms[0]
+            rows.append(("reduction step", f"{step}, in PE row {pe}, column {column}"))
+        return rows
+
+    def _locate(self, case: Case) -> tuple[Place | None, tuple[tuple[str, str], ...]]:
+        """The earliest wrong signal and the files that show it."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path = self._directory / "divergence.vcd"
+            waves = self._waves(case, path, Waveform(path, 0, _LONGEST))
+        except (OSError, SystolabError) as error:
+            return None, (("waveform", f"none: {error}"),)
+        place = Locator(case, self._context.array, waves).first()
+        if place is not None:
+            start = max(0, place.cycle - _BEFORE)
+            self._waves(case, path, Waveform(path, start, place.cycle + _AFTER))
+        save = path.with_suffix(".gtkw")
+        centre = 0 if place is None else max(0, place.cycle - _BEFORE)
+        save_file(save, path, _shown(waves, place), PERIOD * centre)
+        return place, (("waveform", str(path)), ("GTKWave save file", str(save)))
+
+    def _waves(self, case: Case, path: Path, waveform: Waveform) -> Waves:
+        memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
+        self._traced.run(case.kernel, *memories, case.stall_seed, waveform, _LONGEST)
+        return read(path)
+
+
+def _shape(case: Case) -> str:
+    """A kernel in one line."""
+    kernel = case.kernel
+    short = "WS" if kernel.mode is Mode.WEIGHT_STATIONARY else "OS"
+    parts = [
+        f"{name} {'x'.join(map(str, lengths))}"
+        for name, lengths in (
+            ("outer", kernel.outer),
+            ("reduction", kernel.reduction),
+            ("rows", kernel.rows),
+        )
+        if lengths
+    ]
+    return " ".join([short, *parts, f"lanes {kernel.a.lanes}x{kernel.w.lanes}"])
+
+
+def _origin(small: Minimised, case: Case) -> str:
+    """Where the first iterations of the minimised kernel were in the original one."""
+    moved = [
+        f"{_name(axis, case)} {small.start[axis]}"
+        for axis, _ in axes(case.kernel)
+        if small.start[axis]
+    ]
+    return f" (0 was {', '.join(moved)} of the original)" if moved else ""
+
+
+def _name(axis: Axis, case: Case) -> str:
+    single = axis.dimension in (Dimension.A_LANES, Dimension.W_LANES)
+    del case
+    return axis.dimension.value if single else f"{axis.dimension.value} loop {axis.index}"
+
+
+def _shown(waves: Waves, place: Place | None) -> list[str]:
+    """Signals of a save file: the clock, the ports' handshakes, and the place with its block."""
+    names = [f"{CORE}{name}" for name in ("clk_i", "start_i", "en", "a_issue", "w_issue")]
+    names += [f"{CORE}{s}_req_{t}_o" for s in "aw" for t in ("valid", "line")]
+    if place is not None:
+        scope = place.signal.rsplit(".", 1)[0]
+        same = [n for n in waves.signals if n.rsplit(".", 1)[0] == scope]
+        names += [place.signal, *(same if len(same) <= 40 else [])]
+    result = []
+    for name in dict.fromkeys(names):
+        signal = waves.get(name)
+        if signal is not None and not name.rsplit(".", 1)[1][0].isupper():
+            result.append(name if signal.width == 1 else f"{name}[{signal.width - 1}:0]")
+    return result

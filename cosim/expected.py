@@ -1,0 +1,202 @@
+"""What the hardware's signals must show for one case, from the kernel and the tables alone.
+
+Sequences in the order of the hardware: lines requested, operand vectors, column sums, accumulators.
+Meant for minimised cases: everything is computed one number at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.case import Case
+from formats import softfloat as sf
+from formats.engines.spec import units
+from formats.format import Format
+from formats.tensor import Codes
+from rtl.hardware import specialise
+from rtl.kernel import AccessPattern, Array, Mode
+
+
+class Arithmetic:
+    """The accumulator's operations on numbers (integers, or the bits of binary32 values)."""
+
+    def __init__(self, array: Array) -> None:
+        """Take formats and accumulator from ``array``."""
+        self.array = array
+        self.parameters = specialise(array)
+
+    def product(self, a: int | None, w: int | None) -> int:
+        """Product of two codes; None is an inactive lane."""
+        if a is None or w is None:
+            return 0
+        array, p = self.array, self.parameters
+        if p.float32:
+            x, y = (_one(fmt, code) for fmt, code in ((array.act, a), (array.weight, w)))
+            return _bits(sf.multiply(x, y))
+        x_units, y_units = units(array.act)[a], units(array.weight)[w]
+        if not (math.isfinite(x_units) and math.isfinite(y_units)):
+            return 0
+        return int(x_units) * int(y_units) << p.product_shift
+
+    def add(self, x: int, y: int) -> int:
+        """Sum at the accumulator's width."""
+        p = self.parameters
+        if p.float32:
+            both = np.array([x, y], np.uint32).view(np.float32)
+            return _bits(sf.add(both[:1], both[1:]))
+        half = 1 << (p.acc_bits - 1)
+        if p.saturate:
+            return min(max(x + y, -half), half - 1)
+        return (x + y + half) % (2 * half) - half
+
+
+def _one(fmt: Format, code: int) -> NDArray[np.float32]:
+    return fmt.values[code : code + 1].astype(np.float32)
+
+
+def _bits(x: NDArray[np.float32]) -> int:
+    return sf.CANONICAL_NAN if np.isnan(x[0]) else int(x.view(np.uint32)[0])
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What one column sum is made of.
+
+    Attributes:
+        outer: outer iteration.
+        tile: reduction tile (weight-stationary) or 0.
+        row: accumulator row.
+        value: the sum as it enters the accumulator.
+        total: the accumulator after it.
+        terms: (reduction step, PE row, product) of every nonzero product in it.
+    """
+
+    outer: int
+    tile: int
+    row: int
+    value: int
+    total: int
+    terms: tuple[tuple[int, int, int], ...]
+
+
+class Expected:
+    """Expected sequences of one case."""
+
+    def __init__(self, case: Case, array: Array) -> None:
+        """Prepare ``case`` on ``array``."""
+        self.case = case
+        self.array = array
+        self.kernel = case.kernel
+        self.stationary = case.kernel.mode is Mode.WEIGHT_STATIONARY
+        self.arithmetic = Arithmetic(array)
+        self.outer = math.prod(case.kernel.outer)
+        self.tiles = math.prod(case.kernel.reduction)
+
+    @cached_property
+    def a_vectors(self) -> list[list[int | None]]:
+        """Codes of every A vector by lane; None where inactive."""
+        return _vectors(self.kernel.a, self.case.a)
+
+    @cached_property
+    def w_vectors(self) -> list[list[int | None]]:
+        """Codes of every W vector by lane."""
+        return _vectors(self.kernel.w, self.case.w)
+
+    def a_lines(self) -> list[int]:
+        """Lines of A in the order in which they are requested."""
+        return self._lines(self.kernel.a, self.tiles if self.stationary else 1)
+
+    def w_lines(self) -> list[int]:
+        """Lines of W in the order in which they are requested."""
+        return self._lines(self.kernel.w, self.tiles if self.stationary else 1)
+
+    def parameters(self) -> list[int]:
+        """Indices of scale and bias in the order in which they are requested."""
+        return [int(x) for x in self.kernel.p.addresses().reshape(-1)]
+
+    def _lines(self, pattern: AccessPattern, tiles: int) -> list[int]:
+        vectors = _vectors(pattern, None)
+        size = len(vectors) // (self.outer * tiles)
+        found: list[int] = []
+        for begin in range(0, len(vectors), size):
+            held: int | None = None
+            for vector in vectors[begin : begin + size]:
+                new: list[int] = []
+                for address in vector:
+                    line = None if address is None else address // self.array.line
+                    if line is not None and line != held and line not in new:
+                        new.append(line)
+                found += new
+                held = new[-1] if new else held
+        return found
+
+    def sums(self, column: int) -> list[Sum]:
+        """Column sums of one column, by outer iteration, tile and row."""
+        return self._stationary_sums(column) if self.stationary else self._output_sums(column)
+
+    def _stationary_sums(self, column: int) -> list[Sum]:
+        arithmetic, lanes, rows = self.arithmetic, self.kernel.a.lanes, self.kernel.bank_rows
+        result = []
+        for outer in range(self.outer):
+            totals = [0] * rows
+            for tile in range(self.tiles):
+                index = outer * self.tiles + tile
+                for row in range(rows):
+                    a = self.a_vectors[index * rows + row]
+                    value, terms = 0, []
+                    for lane in range(lanes):
+                        w = self.w_vectors[index * lanes + lane][column]
+                        product = arithmetic.product(a[lane], w)
+                        value = arithmetic.add(value, product)
+                        if product:
+                            terms.append((tile * lanes + lane, lane, product))
+                    totals[row] = value if tile == 0 else arithmetic.add(totals[row], value)
+                    result.append(Sum(outer, tile, row, value, totals[row], tuple(terms)))
+        return result
+
+    def _output_sums(self, column: int) -> list[Sum]:
+        arithmetic = self.arithmetic
+        result = []
+        for outer in range(self.outer):
+            for row in range(self.kernel.a.lanes):
+                value, terms = 0, []
+                for step in range(self.tiles):
+                    index = outer * self.tiles + step
+                    a, w = self.a_vectors[index][row], self.w_vectors[index][column]
+                    product = arithmetic.product(a, w)
+                    value = arithmetic.add(value, product)
+                    if product:
+                        terms.append((step, row, product))
+                result.append(Sum(outer, 0, row, value, value, tuple(terms)))
+        return result
+
+    def output_element(self, address: int) -> tuple[int, int, int]:
+        """Outer iteration, accumulator row and column that write an address."""
+        pattern = self.kernel.o
+        vector, column = np.argwhere(pattern.active() & (pattern.addresses() == address))[0]
+        outer, row = divmod(int(vector), self.kernel.bank_rows)
+        return outer, row, int(column)
+
+
+def _vectors(pattern: AccessPattern, memory: Codes | None) -> list[list[int | None]]:
+    """Codes (or addresses, without a memory) of every vector by lane; None where inactive."""
+    addresses, active = pattern.addresses(), pattern.active()
+    safe = np.where(active, addresses, 0)
+    values = safe if memory is None else memory[safe]
+    return [
+        [int(value) if on else None for value, on in zip(row, mask, strict=True)]
+        for row, mask in zip(values.tolist(), active.tolist(), strict=True)
+    ]
+
+
+def first_difference(expected: list[int], found: list[int]) -> int | None:
+    """Index of the first difference of two sequences; one past the end counts."""
+    for i, (x, y) in enumerate(zip(expected, found, strict=False)):
+        if x != y:
+            return i
+    return None if len(expected) == len(found) else min(len(expected), len(found))

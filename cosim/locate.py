@@ -1,0 +1,381 @@
+"""Where in the hardware a case goes wrong: the first signal that shows what it must not.
+
+The waveform of a short case is held against what the software expects at every block's boundary, in
+the order of the data's way: requested lines, operand vectors, decoders, column sums, accumulators,
+each step of post-processing, encoder. The earliest difference is the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.case import Case
+from cosim.check.value import binary32_text, code_text, comparison32, exact
+from cosim.expected import Expected, Sum, first_difference
+from cosim.vcd import Signal, Waves
+from formats import softfloat as sf
+from formats.postprocess import to_binary32
+from rtl.hardware import operand_words
+from rtl.kernel import Array
+
+F32 = NDArray[np.float32]
+
+CORE = "TOP.systolab_top.u_core."
+_PIPELINE = 4  # cycles between a stream's issue and its vector, at most
+
+
+@dataclass(frozen=True)
+class Place:
+    """A signal that is wrong in a cycle.
+
+    Attributes:
+        cycle: clock cycle since the start pulse.
+        order: position on the data's way, for equal cycles.
+        signal: hierarchical name.
+        block: what the signal belongs to.
+        rows: more about it, label and text.
+    """
+
+    cycle: int
+    order: int
+    signal: str
+    block: str
+    rows: tuple[tuple[str, str], ...]
+
+
+class Locator:
+    """Compares one waveform with what the software expects."""
+
+    def __init__(self, case: Case, array: Array, waves: Waves) -> None:
+        """Prepare the comparison."""
+        self._array = array
+        self._waves = waves
+        self._expected = Expected(case, array)
+        self._case = case
+        self._parameters = self._expected.arithmetic.parameters
+
+    def first(self) -> Place | None:
+        """The earliest wrong signal, or None where all that are known are right."""
+        places = [
+            *self._requests(),
+            *self._operands(),
+            *self._decoders(),
+            *self._columns(),
+            *self._postprocessing(),
+        ]
+        return min(places, key=lambda place: (place.cycle, place.order), default=None)
+
+    def _signal(self, name: str) -> Signal | None:
+        return self._waves.get(CORE + name)
+
+    def _cycles(self, *when: Signal | None) -> list[int]:
+        """Cycles in which the core moves and all of the given signals are set."""
+        enable = self._signal("en")
+        needed = [signal for signal in (enable, *when) if signal is not None]
+        span = range(self._waves.first, self._waves.last + 1)
+        return [cycle for cycle in span if all(signal.at(cycle) for signal in needed)]
+
+    def _requests(self) -> Iterator[Place]:
+        expected = self._expected
+        for stream, target, wanted in (
+            ("a", "line", expected.a_lines()),
+            ("w", "line", expected.w_lines()),
+            ("p", "index", expected.parameters()),
+        ):
+            value = self._signal(f"{stream}_req_{target}_o")
+            valid = self._signal(f"{stream}_req_valid_o")
+            ready = self._signal(f"{stream}_req_ready_i")
+            if value is None or valid is None or ready is None:
+                continue
+            span = range(self._waves.first, self._waves.last + 1)
+            cycles = [t for t in span if valid.at(t) and ready.at(t)]
+            found = [value.at(cycle) for cycle in cycles]
+            at = first_difference(wanted, found)
+            if at is None:
+                continue
+            rows = (
+                ("request", f"number {at} of stream {stream.upper()}"),
+                ("expected", f"{target} {wanted[at]}" if at < len(wanted) else "no request"),
+                ("found", f"{target} {found[at]}" if at < len(found) else "no request"),
+            )
+            cycle = cycles[at] if at < len(cycles) else self._waves.last
+            name = f"{stream}_req_{target}_o" if at < len(found) else f"{stream}_req_valid_o"
+            block = f"address generator of stream {stream.upper()}"
+            yield Place(cycle, 0, CORE + name, block, rows)
+
+    def _operands(self) -> Iterator[Place]:
+        """Operand vectors as the streams deliver them, some fixed number of cycles after issue."""
+        expected, array = self._expected, self._array
+        for stream, wanted, bits in (
+            ("a", expected.a_vectors, array.act.bits),
+            ("w", expected.w_vectors, array.weight.bits),
+        ):
+            issue, codes, active = (
+                self._signal(f"{stream}_{what}") for what in ("issue", "code", "active")
+            )
+            if issue is None or codes is None or active is None:
+                continue
+            cycles = self._cycles(issue)
+            best: tuple[int, Place] | None = None
+            for delay in range(_PIPELINE + 1):
+                place = self._vectors(stream, wanted, bits, codes, active, cycles, delay)
+                if place is None:
+                    best = None
+                    break
+                if best is None or place[0] > best[0]:
+                    best = place
+            if best is not None:
+                yield best[1]
+
+    def _vectors(
+        self,
+        stream: str,
+        wanted: list[list[int | None]],
+        bits: int,
+        codes: Signal,
+        active: Signal,
+        cycles: list[int],
+        delay: int,
+    ) -> tuple[int, Place] | None:
+        """Index and place of the first wrong vector under an assumed delay."""
+        for i, cycle in enumerate(cycles[: len(wanted)]):
+            word, mask = codes.at(cycle + delay), active.at(cycle + delay)
+            for lane, code in enumerate(wanted[i]):
+                found = (word >> (bits * lane) & ((1 << bits) - 1)) if mask >> lane & 1 else None
+                if found == code:
+                    continue
+                fmt = self._array.act if stream == "a" else self._array.weight
+                texts = ["inactive" if x is None else code_text(fmt, x) for x in (code, found)]
+                rows = (
+                    ("vector", f"number {i} of stream {stream.upper()}, lane {lane}"),
+                    ("expected", texts[0]),
+                    ("found", texts[1]),
+                )
+                is_mask = found is None or code is None
+                name = CORE + f"{stream}_{'active' if is_mask else 'code'}"
+                block = f"stream {stream.upper()}"
+                return i, Place(cycle + delay, 1, name, block, rows)
+        return None
+
+    def _decoders(self) -> Iterator[Place]:
+        array = self._array
+        for kind, count, fmt in (
+            ("g_act", array.rows, array.act),
+            ("g_weight", array.cols, array.weight),
+        ):
+            table = operand_words(fmt, self._parameters, weight=kind == "g_weight")
+            for lane in range(count):
+                scope = f"{kind}[{lane}].u_decoder."
+                active, code, operand = (
+                    self._signal(scope + name) for name in ("active_i", "code_i", "operand_o")
+                )
+                if active is None or code is None or operand is None:
+                    continue
+                for cycle in self._cycles():
+                    wanted = table[code.at(cycle)] if active.at(cycle) else 0
+                    if operand.at(cycle) != wanted:
+                        rows = (
+                            ("code", code_text(fmt, code.at(cycle))),
+                            ("expected", f"operand {wanted:#x}"),
+                            ("found", f"operand {operand.at(cycle):#x}"),
+                        )
+                        side = "activation" if kind == "g_act" else "weight"
+                        block = f"{side} decoder, lane {lane}"
+                        yield Place(cycle, 2, CORE + scope + "operand_o", block, rows)
+                        break
+
+    def _columns(self) -> Iterator[Place]:
+        for column in range(self._expected.kernel.w.lanes):
+            scope = f"g_column[{column}].u_accumulator."
+            valid, row, value, total = (
+                self._signal(scope + name) for name in ("valid_q", "row_q", "sum_i", "sum")
+            )
+            if valid is None or row is None or value is None or total is None:
+                continue
+            wanted = self._expected.sums(column)
+            cycles = self._cycles(valid)
+            pending = self._by_row(wanted)
+            for cycle in cycles:
+                queue = pending.get(row.at(cycle))
+                if not queue:
+                    rows = (("found", f"a command for accumulator row {row.at(cycle)}"),)
+                    yield Place(cycle, 3, CORE + scope + "row_q", "controller", rows)
+                    break
+                item = queue.pop(0)
+                place = self._column(scope, column, item, cycle, value, total)
+                if place is not None:
+                    yield place
+                    break
+
+    @staticmethod
+    def _by_row(sums: list[Sum]) -> dict[int, list[Sum]]:
+        rows: dict[int, list[Sum]] = {}
+        for item in sums:
+            rows.setdefault(item.row, []).append(item)
+        return rows
+
+    def _column(
+        self, scope: str, column: int, item: Sum, cycle: int, value: Signal, total: Signal
+    ) -> Place | None:
+        found = self._number(value, cycle)
+        place: tuple[tuple[str, str], ...] = (
+            ("output", f"outer iteration {item.outer}, row {item.row}, column {column}"),
+            ("reduction tile", str(item.tile)),
+        )
+        if found != item.value:
+            elements = [
+                f"PE ({pe}, {column}), reduction step {step}, product {self._show(product)}"
+                for step, pe, product in item.terms
+            ]
+            rows: tuple[tuple[str, str], ...] = (
+                *place,
+                ("expected sum", self._show(item.value)),
+                ("found", self._show(found)),
+                ("made of", "; ".join(elements) or "no products: zero"),
+            )
+            if len(item.terms) == 1:
+                step, pe, _ = item.terms[0]
+                acted = cycle - (self._array.rows - pe)
+                rows += (
+                    ("reduction step", str(step)),
+                    ("PE", f"row {pe}, column {column}, acting in cycle {acted}"),
+                )
+            name = CORE + scope + "sum_i"
+            return Place(cycle, 3, name, f"processing elements of column {column}", rows)
+        written = self._number(total, cycle)
+        if written != item.total:
+            rows = (
+                *place,
+                ("expected total", self._show(item.total)),
+                ("found", self._show(written)),
+            )
+            return Place(cycle, 4, CORE + scope + "sum", f"accumulator of column {column}", rows)
+        return None
+
+    def _number(self, signal: Signal, cycle: int) -> int:
+        return signal.at(cycle) if self._parameters.float32 else signal.signed(cycle)
+
+    def _show(self, number: int) -> str:
+        if self._parameters.float32:
+            return binary32_text(number)
+        value = number * 2.0**self._parameters.acc_lsb
+        return f"{number} ({number & ((1 << self._parameters.acc_bits) - 1):#x}) = {exact(value)}"
+
+    def _postprocessing(self) -> Iterator[Place]:
+        for column in range(self._expected.kernel.w.lanes):
+            yield from self._steps(column)
+
+    def _steps(self, column: int) -> Iterator[Place]:
+        """Each step of one column: its result follows from its inputs."""
+        scope = f"g_column[{column}].u_postprocess."
+        valid, enable = self._signal(scope + "valid_i"), self._signal(scope + "en_i")
+        if valid is None:
+            return
+        cycles = self._cycles(enable)
+        steps: tuple[tuple[int, str, tuple[str, ...], Callable[..., int]], ...] = (
+            (0, "converted", ("acc_i",), self._convert),
+            (1, "scaled", ("converted_q", "scale_i"), _multiply),
+            (2, "biased", ("scaled_q", "bias_i"), _add),
+            (3, "clamped", ("biased_q", "low_i", "high_i"), _clamp),
+            (3, "code", ("clamped",), self._encode),
+        )
+        for number, (step, name, inputs, function) in enumerate(steps):
+            output = self._signal(scope + name)
+            sources = [self._signal(scope + source) for source in inputs]
+            present = [source for source in sources if source is not None]
+            if output is None or len(present) != len(sources):
+                continue
+            for cycle in cycles:
+                if not valid.at(cycle) >> step & 1:
+                    continue
+                words = [source.at(cycle) for source in present]
+                wanted, found = function(*words), output.at(cycle)
+                if wanted != found:
+                    given = tuple(
+                        (source, self._word(source, word))
+                        for source, word in zip(inputs, words, strict=True)
+                    )
+                    shown = (
+                        comparison32(wanted, found)
+                        if name != "code"
+                        else (
+                            ("expected", code_text(self._array.out, wanted)),
+                            ("found", code_text(self._array.out, found)),
+                        )
+                    )
+                    block = f"post-processing of column {column}: {name}"
+                    yield Place(cycle, 5 + number, CORE + scope + name, block, (*given, *shown))
+                    break
+        yield from self._given(column, scope, valid, cycles)
+
+    def _word(self, name: str, word: int) -> str:
+        return f"{word:#x}" if name == "acc_i" else binary32_text(word)
+
+    def _given(self, column: int, scope: str, valid: Signal, cycles: list[int]) -> Iterator[Place]:
+        """What enters post-processing: the finished accumulators, scale and bias."""
+        last = self._expected.tiles - 1 if self._expected.stationary else 0
+        finished = [item for item in self._expected.sums(column) if item.tile == last]
+        index = self._expected.kernel.p.addresses()[:, column]
+        outer = [item.outer for item in finished]
+        scale = self._case.scale[index].view(np.uint32)
+        bias = self._case.bias[index].view(np.uint32)
+        mask = (1 << self._parameters.acc_bits) - 1
+        for step, name, wanted in (
+            (0, "acc_i", [item.total & mask for item in finished]),
+            (1, "scale_i", [int(scale[i]) for i in outer]),
+            (2, "bias_i", [int(bias[i]) for i in outer]),
+        ):
+            signal = self._signal(scope + name)
+            if signal is None:
+                continue
+            at = [cycle for cycle in cycles if valid.at(cycle) >> step & 1]
+            found = [signal.at(cycle) for cycle in at]
+            i = first_difference(wanted, found)
+            if i is not None and i < min(len(at), len(finished)):
+                item = finished[i]
+                rows = (
+                    ("output", f"outer iteration {item.outer}, row {item.row}, column {column}"),
+                    ("expected", f"{wanted[i]:#x}"),
+                    ("found", f"{found[i]:#x}"),
+                )
+                block = f"drain of column {column}"
+                yield Place(at[i], 4, CORE + scope + name, block, rows)
+
+    def _convert(self, acc: int) -> int:
+        p = self._parameters
+        if p.float32:
+            return acc
+        number = acc - (1 << p.acc_bits) if acc >> (p.acc_bits - 1) else acc
+        values = np.array([number], dtype=object if p.acc_bits > 63 else np.int64)
+        return int(to_binary32(values, p.acc_lsb, softfloat=True).view(np.uint32)[0])
+
+    def _encode(self, word: int) -> int:
+        x = np.array([word], np.uint32).view(np.float32)
+        return int(self._array.out.encode(x)[0])
+
+
+def _pair(x: int, y: int) -> tuple[F32, F32]:
+    both = np.array([x, y], np.uint32).view(np.float32)
+    return both[:1], both[1:]
+
+
+def _word(x: F32) -> int:
+    return sf.CANONICAL_NAN if np.isnan(x[0]) else int(x.view(np.uint32)[0])
+
+
+def _multiply(x: int, y: int) -> int:
+    return _word(sf.multiply(*_pair(x, y)))
+
+
+def _add(x: int, y: int) -> int:
+    return _word(sf.add(*_pair(x, y)))
+
+
+def _clamp(x: int, low: int, high: int) -> int:
+    values = np.array([x, low, high], np.uint32).view(np.float32)
+    result = sf.clamp(values[:1], values[1], values[2])
+    return int(np.ascontiguousarray(result).view(np.uint32)[0])
