@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -80,9 +81,10 @@ def software(array: Array, engine: str = "auto") -> Device:
 
 def hardware_model(array: Array, model: Model) -> Device:
     """The Verilated array as a device: the found codes and cycles."""
+    predict = functools.cache(lambda kernel: timing.cycles(kernel, array))
 
     def run(case: Case) -> Outcome:
-        predicted = timing.cycles(case.kernel, array)
+        predicted = predict(case.kernel)
         patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
         codes, cycles = model.run(
             case.kernel,

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from cosim.calibrate import Scales, Use
 from cosim.case import Case, Device, Difference, Outcome, compare
-from cosim.model import Model
 from formats.format import Format
 from formats.tensor import Codes, QuantizedTensor
 from glenside import host
@@ -63,26 +62,6 @@ class Emulator:
         )
         self.engines.add(result.engine)
         return Outcome(result.o_mem, self._cycles(case.kernel))
-
-
-def verilated(model: Model) -> Device:
-    """The Verilated model as a device: the found codes and cycles, one native call a kernel."""
-
-    def run(case: Case) -> Outcome:
-        memory, cycles = model.run(
-            case.kernel,
-            case.a,
-            case.w,
-            case.scale,
-            case.bias,
-            case.lo,
-            case.hi,
-            case.o,
-            stall_seed=case.stall_seed,
-        )
-        return Outcome(memory, cycles)
-
-    return run
 
 
 class Stopwatch:

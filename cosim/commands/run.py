@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim import data, execute, report
-from cosim.execute import Emulator, Plan, Stopwatch, verilated
+from cosim.case import hardware_model
+from cosim.execute import Emulator, Plan, Stopwatch
 from cosim.model import Model
 from cosim.progress import Progress
 from cosim.report import Report
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     marks.append(time.monotonic())
     model = Model(array, python=True)
     marks.append(time.monotonic())
-    emulator, rtl = Emulator(array, args.engine), Stopwatch(verilated(model))
+    emulator, rtl = Emulator(array, args.engine), Stopwatch(hardware_model(array, model))
     with Progress("run", len(dataset.calls)) as advance:
         observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
     marks.append(time.monotonic())
