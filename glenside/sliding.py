@@ -44,6 +44,8 @@ def slide(nest: Nest, row: str, tap: str, lanes: int, columns: int) -> Slid | No
     for c in nest.conditions:
         if c.operand == A and c.coefficients[at_x] != stride * c.coefficients[at_k]:
             return None
+        if c.operand == W and c.coefficients[at_k]:
+            return None
     if stride < 1 or lanes < k.length:
         return None
     most = min(columns, (lanes - k.length) // stride + 1, x.length)
@@ -60,7 +62,7 @@ def slide(nest: Nest, row: str, tap: str, lanes: int, columns: int) -> Slid | No
 
     def form(c: Condition) -> Condition:
         by_x, by_k = c.coefficients[at_x], c.coefficients[at_k]
-        last = {A: (by_x * size, 0, by_k), W: (0, -stride * by_k, by_k), O: (by_x * size, by_x, 0)}
+        last = {A: (by_x * size, 0, by_k), W: (0, 0, 0), O: (by_x * size, by_x, 0)}
         kept = tuple(c.coefficients[i] for i in rest)
         return dataclasses.replace(c, coefficients=(*kept, *last[c.operand]))
 

@@ -122,12 +122,13 @@ def test_widened_depthwise() -> None:
         assert any(c.kernel.w.lanes > 1 for c in candidates)
 
 
+@pytest.mark.parametrize("width", [20, 21])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("pad", [0, 1])
-def test_sliding_depthwise(stride: int, pad: int) -> None:
+def test_sliding_depthwise(stride: int, pad: int, width: int) -> None:
     """Neighbouring outputs share the lanes: several columns although there is one filter."""
     rng = np.random.default_rng(stride)
-    x, w = codes(rng, (2, 3, 7, 20)), codes(rng, (3, 1, 3, 3))
+    x, w = codes(rng, (2, 3, 7, width)), codes(rng, (3, 1, 3, 3))
     pads, strides = (pad,) * 4, (stride, stride)
     contraction = convolution(x.shape, w.shape, strides, pads, (1, 1), 3)
     expected = direct_convolution(integers(x), integers(w), strides, pads, (1, 1), 3)
@@ -149,6 +150,15 @@ def test_sliding_beats_block_diagonal_weights() -> None:
         )
     }
     assert best["slid"] < best["widened"] / 2
+
+
+def test_rows_with_a_bias_each_do_not_slide() -> None:
+    """Filters as rows step over their taps like a window, but each has its own bias."""
+    rng = np.random.default_rng(8)
+    x, w = codes(rng, (1, 1, 1, 9)), codes(rng, (6, 1, 1, 3))
+    contraction = convolution(x.shape, w.shape, (1, 1), (0, 0, 0, 0), (1, 1))
+    expected = direct_convolution(integers(x), integers(w), (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    check(contraction.swap(), w, x, expected, machine(16, 16), ("OIHW", None, "NCHW"))
 
 
 def test_dilated_windows_do_not_slide() -> None:
