@@ -112,7 +112,22 @@ class Projector:
                 fast.round_odd(part, odd)
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:
-                out[start : start + _CHUNK] = self._projection.encode64(part)
+                self._project_between(part, out[start : start + _CHUNK])
+
+    def _project_between(self, x: NDArray[np.float64], out: Codes) -> None:
+        """Write the codes of ``x``: those of its binary32 neighbours where both agree.
+
+        ``encode64`` searches for each value and is left with the few beside a step.
+        """
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            nearest = x.astype(np.float32)
+        bits = nearest.view(np.uint32)
+        other = np.empty_like(out)
+        # Of a zero, one "neighbour" is NaN: it agrees only where both mean that zero.
+        self.project32((bits + np.uint32(1)).view(np.float32), out)
+        self.project32((bits - np.uint32(1)).view(np.float32), other)
+        differing = np.flatnonzero((out != other) | np.isinf(nearest))
+        out[differing] = self._projection.encode64(x[differing])
 
     def project_quotients(self, x: NDArray[np.float32], divisor: float, out: Codes) -> None:
         """Write the codes of the binary64 quotients ``x / divisor`` to ``out``."""
@@ -130,7 +145,7 @@ class Projector:
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:
                 quotients = part.astype(np.float64) / divisor
-                out[start : start + _CHUNK] = self._projection.encode64(quotients)
+                self._project_between(quotients, out[start : start + _CHUNK])
 
 
 def _is_even(x: NDArray[np.float64]) -> NDArray[np.bool_]:

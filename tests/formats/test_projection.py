@@ -127,6 +127,18 @@ def test_encoder_table_is_the_projection(name: str) -> None:
     np.testing.assert_array_equal(fmt.encode(x), codes)
 
 
+@pytest.mark.parametrize("name", [*FORMATS, "posit:8,1", "lns:8,3", "bfloat16", "e5m2:rounding=up"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_fast_ways_of_binary64_give_the_same_codes(name: str) -> None:
+    """At every step, beside it by one bit, and at the specials, against the plain search."""
+    projection = get(name).projection
+    bounds = projection.bounds[np.isfinite(projection.bounds)]
+    near = [bounds, np.nextafter(bounds, np.inf), np.nextafter(bounds, -np.inf)]
+    specials = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-320, 1e308, 3.4028235677973366e38]
+    x = np.concatenate([*near, bounds.astype(np.float32), specials])
+    np.testing.assert_array_equal(get(name).encode(x), projection.encode64(x))
+
+
 def test_keys_keep_the_order() -> None:
     x = np.array([-np.inf, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, np.inf], np.float32)
     assert (np.diff(binary32_key(x).astype(np.int64)) > 0).all()
