@@ -155,7 +155,7 @@ def test_sliding_beats_block_diagonal_weights() -> None:
 def test_rows_with_a_bias_each_do_not_slide() -> None:
     """Filters as rows step over their taps like a window, but each has its own bias."""
     rng = np.random.default_rng(8)
-    x, w = codes(rng, (1, 1, 1, 9)), codes(rng, (6, 1, 1, 3))
+    x, w = codes(rng, (1, 1, 1, 4)), codes(rng, (6, 1, 1, 3))
     contraction = convolution(x.shape, w.shape, (1, 1), (0, 0, 0, 0), (1, 1))
     expected = direct_convolution(integers(x), integers(w), (1, 1), (0, 0, 0, 0), (1, 1), 1)
     check(contraction.swap(), w, x, expected, machine(16, 16), ("OIHW", None, "NCHW"))
