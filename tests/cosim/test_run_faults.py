@@ -97,7 +97,7 @@ def _wrong_outcome(case: Case, array: Array) -> Outcome:
         w = case.w.copy()
         w[_of_element(kernel.w)] ^= sign
         return emulate(replace(case, w=w))
-    right, turned = emulate(case), emulate(replace(case, w=case.w ^ sign))
+    right, turned = emulate(case), emulate(replace(case, w=case.w ^ case.w.dtype.type(sign)))
     own = _of_element(kernel.o)
     right.o[own] = turned.o[own]
     return right
