@@ -227,3 +227,28 @@ def test_saturating_sums_at_the_widest_native_register() -> None:
     clipped = dot(a, w, narrow, narrow, Exact(), 4).acc != results[0].acc
     assert clipped.any()
     assert (results[0].acc % 2 == 1).any()
+
+
+@pytest.mark.parametrize("name", ["adaptivfloat:8,3", "e4m3fn", "e5m2", "posit:8,1", "lns:8,3"])
+def test_every_pair_of_codes(name: str) -> None:
+    """All 65 536 products, then all sums of a product and a fixed one, by every engine."""
+    fmt = get(name)
+    every = np.arange(256, dtype=np.uint8)
+    finite = every[np.isfinite(fmt.values)]
+    last = finite[-1]
+    for accumulator in (Exact(), Wrap(24), Float32(), Float(fmt), Float(get("binary16"))):
+        spec = Spec(fmt, fmt, accumulator, 2, 1)
+        codes = finite if spec.is_integer else every
+        a = np.stack([np.full(len(codes), last), codes], axis=1)
+        w = np.stack([np.full(len(codes), codes[3]), codes], axis=0)
+        applicable = [engine.name for engine in ENGINES if engine.lacks(spec) is None]
+        results = [
+            dot(a, w, fmt, fmt, accumulator, 1, engine)
+            for engine in applicable
+            if engine != "rational"
+        ]
+        assert all(same(results[0], other) for other in results), (accumulator, applicable)
+        rows = slice(0, None, 16)
+        exact = dot(a[rows], w, fmt, fmt, accumulator, 1, "rational").acc
+        found = results[0].acc[rows]
+        assert np.array_equal(found, exact, equal_nan=exact.dtype != np.object_)
