@@ -9,7 +9,7 @@ import numpy as np
 
 from formats.errors import SystolabError
 from formats.format import Format
-from formats.properties import relative_errors
+from formats.properties import worst_errors
 
 __all__ = ["plot"]
 
@@ -17,8 +17,8 @@ __all__ = ["plot"]
 def plot(fmts: Sequence[Format], path: Path) -> None:
     """Draw the number lines and relative-error curves of formats, one colour each.
 
-    Positive unscaled values on a logarithmic axis; the error is that of the nearest-value search
-    between the smallest and the largest magnitude of each format.
+    Positive unscaled values on a logarithmic axis; the error is the largest between each two
+    neighbours, drawn where it occurs.
 
     Raises:
         SystolabError: matplotlib is missing, or the file cannot be written.
@@ -33,17 +33,15 @@ def plot(fmts: Sequence[Format], path: Path) -> None:
         positive = fmt.codebook.points[fmt.codebook.points > 0]
         colour = f"C{row}"
         line.plot(positive, np.full(len(positive), row), "|", color=colour, markersize=14)
-        ends = np.log2(positive[[0, -1]])
-        x = np.exp2(np.linspace(ends[0], ends[1], 4000))
-        curve.plot(x, relative_errors(fmt, x), color=colour, linewidth=0.8, label=fmt.name)
+        x, worst = worst_errors(fmt)
+        curve.plot(x, worst, ".-", color=colour, linewidth=0.8, markersize=3, label=fmt.name)
     line.set_yticks(range(len(fmts)), [fmt.name for fmt in fmts])
-    line.invert_yaxis()
+    line.set_ylim(len(fmts) - 0.5, -0.5)
     line.set_title("representable positive values (unscaled)")
     curve.set_xscale("log", base=2)
     curve.set_yscale("log")
-    curve.set_ylim(bottom=1e-5)
     curve.set_xlabel("value")
-    curve.set_ylabel("relative error")
+    curve.set_ylabel("largest relative error")
     curve.legend()
     try:
         # Without a date the same formats give the same bytes.

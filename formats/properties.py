@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from formats.format import Format
 from formats.tensor import QuantizedTensor
 
-__all__ = ["Loss", "Properties", "loss", "properties", "relative_errors"]
+__all__ = ["Loss", "Properties", "loss", "properties", "worst_errors"]
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,14 @@ def _decimals(positive: NDArray[np.float64]) -> tuple[float, float] | None:
     return float(accuracy.min()), float(accuracy.max())
 
 
-def relative_errors(fmt: Format, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``|decode(encode(x)) - x| / x`` for positive unscaled values."""
-    value = fmt.values[fmt.encode(x)]
-    return np.asarray(np.abs(value - x) / x, dtype=np.float64)
+def worst_errors(fmt: Format) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where between positive neighbours the projection decides, and its relative error there."""
+    pairs = fmt.codebook.neighbours
+    positive = pairs.lower > 0
+    lower, upper = pairs.lower[positive], pairs.upper[positive]
+    # Beside a bound the error is that of the neighbour further away.
+    bounds = fmt.rounding_bounds(pairs)[positive]
+    return bounds, np.maximum(bounds - lower, upper - bounds) / bounds
 
 
 @dataclass(frozen=True)
