@@ -67,7 +67,7 @@ def cycles(kernel: Kernel, array: Array) -> int:
             for cost in step_costs[:-1]:
                 a_free += cost
             a_free = max(a_free, drain_busy, two_before) + step_costs[-1]
-            drain_busy = a_free + kernel.a.lanes
+            drain_busy = a_free + timing.LAT_HOLD + kernel.a.lanes
             summed = drain_busy + timing.latency(array)
         parameters_loaded = max(parameters_loaded, two_before) + kernel.w.lanes
         drain = max(summed, one_before, parameters_loaded + timing.LAT_PARAMETER)
