@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from formats.errors import SystolabError
 from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
 from glenside.extract import Choice, Solution, extract, greedy
-from glenside.knowledge import Knowledge, Option, is_constant, layout_names
+from glenside.knowledge import Knowledge
 from glenside.layout import Layout
 from glenside.network import Layer, Network
+from glenside.options import Option, Realisation, is_constant, layout_names, realise
 from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Statistics, Step
 from glenside.regions import MOVEMENT, Partition, Region
 from rtl.kernel import Array, Mode
@@ -33,7 +34,8 @@ def compile(network: Network, array: Array, knowledge: Knowledge | None = None) 
     Raises:
         SystolabError: the knowledge belongs to another array.
     """
-    knowledge = knowledge or Knowledge(array)
+    if knowledge is None:
+        knowledge = Knowledge(array)
     if knowledge.array != array:
         raise SystolabError("Knowledge must be of the array that is compiled for")
     return _Compiler(network, array, knowledge).program()
@@ -64,6 +66,7 @@ class _Compiler:
             for output, region in regions.items()
             if knowledge.options(region)
         }
+        self._realised: dict[tuple[str, int], Realisation] = {}
         self._host_layers = {layer.name: layer for layer in self._on_host()}
 
     # Which layers run on the host
@@ -249,34 +252,41 @@ class _Compiler:
         region = self._partition.regions[run.output]
         options = self._options[run.output]
         option = options[run.index]
-        a, w = (self._operand(region, option, view) for view in option.operands)
-        o = Operand(run.output, Layout.parse(option.output), self._shape(run.output))
+        key = (region.key, run.index)
+        if key not in self._realised:
+            self._realised[key] = realise(option, self._array)
+        real = self._realised[key]
+        a, w = (
+            self._operand(region, option, real, place.tensor)
+            for place in (real.layer.contraction.a, real.layer.contraction.w)
+        )
+        bias = real.layer.bias
         return KernelStep(
             name=region.layers[0],
             layers=region.layers,
             op=region.op,
-            kernel=option.kernel,
+            kernel=real.kernel,
             a=a,
             w=w,
-            o=o,
-            bias=None if option.bias is None else region.slots[option.bias.tensor],
-            bias_index=None if option.bias is None else option.bias.index,
-            lo=option.target.lo,
-            hi=option.target.hi,
+            o=Operand(run.output, Layout.parse(option.output), self._shape(run.output)),
+            bias=None if bias is None else region.slots[bias.tensor],
+            bias_index=None if bias is None else bias.index,
+            lo=real.layer.lo,
+            hi=real.layer.hi,
             macs=region.macs,
             cycles=option.cycles,
             alternatives=_alternatives(options),
-            rules=option.target.rules,
+            rules=option.rules,
             source=region.term,
             slots=region.slots,
-            target=option.target.term,
+            target=real.target,
         )
 
-    def _operand(self, region: Region, option: Option, slot: str) -> Operand:
+    def _operand(self, region: Region, option: Option, real: Realisation, slot: str) -> Operand:
         tensor = region.slots[slot]
         if is_constant(slot):
-            assert option.w_layout is not None
-            return Operand(tensor, option.w_layout, self._shape(tensor))
+            assert real.w_layout is not None
+            return Operand(tensor, real.w_layout, self._shape(tensor))
         return Operand(tensor, Layout.parse(option.layouts[slot]), self._shape(tensor))
 
     def _shape(self, tensor: str) -> tuple[int, ...]:
