@@ -426,6 +426,8 @@ def _spelling(origin: Format, changed: Format) -> str:
 def _as_real(x: ArrayLike) -> NDArray[np.floating]:
     """binary64 for binary64 and integers, binary32 for the narrower floats."""
     array = np.asarray(x)
+    if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
+        return array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise SystolabError(f"Data must be real numbers, not {array.dtype}")
     if array.dtype.kind != "f" or array.dtype.itemsize > 4:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from fractions import Fraction
 from functools import cache
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -180,7 +181,7 @@ def test_stochastic_has_no_thresholds() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", [np.float16, np.float32, np.float64, np.int16, np.uint8, np.bool_]
+    "dtype", [np.float16, np.float32, np.float64, np.int16, np.uint8, np.bool_, ml_dtypes.bfloat16]
 )
 def test_input_types(dtype: type[np.generic]) -> None:
     x = np.array([[0, 1], [1, 0]]).astype(dtype)
@@ -189,7 +190,9 @@ def test_input_types(dtype: type[np.generic]) -> None:
     assert codes.tolist() == [[0, 1], [1, 0]]
 
 
-def test_complex_data_is_refused() -> None:
+def test_other_data_is_refused() -> None:
+    with pytest.raises(SystolabError, match=r"Data must be real numbers, not \[\('a', '<f4'\)\]"):
+        get("int:8").encode(np.zeros(2, dtype=[("a", "f4")]))
     with pytest.raises(SystolabError, match="Data must be real numbers, not complex128"):
         get("int:8").encode(np.array([1j]))
 
