@@ -32,13 +32,13 @@ def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> F32:
     if acc.dtype == np.object_:
         return _from_wide(acc, lsb, softfloat)
     values = acc.astype(np.int64, copy=False)
+    if softfloat:
+        return sf.from_int64(values, lsb)
     # Beyond 53 bits keep the upper ones and a sticky bit: the rounding to 24 bits is the same.
     wide = (values > 2**53) | (values < -(2**53))
     jammed = np.where(wide, (values >> 11) | ((values & 0x7FF) != 0), values)
-    units = np.where(wide, lsb + 11, lsb)
-    if softfloat:
-        return sf.from_int64(jammed, units)
     with np.errstate(over="ignore", under="ignore"):
+        units = np.where(wide, lsb + 11, lsb)
         return np.ldexp(jammed.astype(np.float64), units).astype(np.float32)
 
 
@@ -68,8 +68,8 @@ def postprocess(
         raise SystolabError(f"Clamp must have lo <= hi, not {low} and {high}")
     if softfloat:
         x = to_binary32(result.acc, result.lsb, softfloat=True)
-        return canonical(sf.clamp(sf.add(sf.multiply(x, scale), bias), low, high))
-    if available() and result.acc.ndim == 2 and result.acc.dtype != np.object_:
+        return canonical(sf.scale_and_clamp(x, scale, bias, low, high))
+    if available() and result.acc.dtype != np.object_:
         return _native(result, scale, bias, low, high)
     x = to_binary32(result.acc, result.lsb)
     with np.errstate(all="ignore"):
@@ -86,7 +86,15 @@ def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.
     acc = np.ascontiguousarray(result.acc)
     factor, addend = np.ascontiguousarray(scale), np.ascontiguousarray(bias)
     out = np.empty(acc.shape, dtype=np.float32)
-    shape = (*acc.shape, factor.ctypes.data, addend.ctypes.data, low, high, out.ctypes.data)
+    shape = (
+        acc.size // max(1, factor.size),
+        factor.size,
+        factor.ctypes.data,
+        addend.ctypes.data,
+        low,
+        high,
+        out.ctypes.data,
+    )
     if acc.dtype == np.float32:
         library().systolab_postprocess_binary32(acc.ctypes.data, *shape)
     else:

@@ -17,17 +17,22 @@ from numpy.typing import NDArray
 
 from formats.errors import SystolabError
 from formats.native import available
+from formats.native.library import SoftFloat as Functions
 from formats.native.library import library as compiled
 
 F32 = NDArray[np.float32]
 
 NEAR_EVEN = 0  # softfloat_round_near_even
-CANONICAL_NAN = 0x7FC00000
-
-_BINARY = ("f32_add", "f32_mul")
-_COMPARE = ("f32_lt",)
-_CONVERT = ("i64_to_f64", "f64_mul", "f64_to_f32")
-_STATE = ("softfloat_roundingMode",)
+_U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
+_FUNCTIONS: dict[str, tuple[tuple[type, ...], type]] = {
+    "f32_mul": ((_U32, _U32), _U32),
+    "f32_add": ((_U32, _U32), _U32),
+    "f32_lt": ((_U32, _U32), ctypes.c_bool),
+    "i64_to_f64": ((ctypes.c_int64,), _U64),
+    "f64_mul": ((_U64, _U64), _U64),
+    "f64_to_f32": ((_U64,), _U32),
+}
+_STATE = "softfloat_roundingMode"
 
 
 @functools.cache
@@ -38,20 +43,13 @@ def library() -> ctypes.CDLL:
     except ImportError as error:
         raise SystolabError(f"Package softfloatpy must be importable, not fail: {error}") from error
     loaded = ctypes.CDLL(_core.__file__)
-    missing = [name for name in _BINARY + _COMPARE + _CONVERT + _STATE if not _has(loaded, name)]
+    missing = [name for name in (*_FUNCTIONS, _STATE) if not _has(loaded, name)]
     if missing:
         raise SystolabError(
             f"Module {_core.__file__} must export SoftFloat's C functions, not hide "
             f"{', '.join(missing)}: use a softfloatpy wheel from PyPI"
         )
-    for name, arguments, result in (
-        ("f32_add", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_uint32),
-        ("f32_mul", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_uint32),
-        ("f32_lt", (ctypes.c_uint32, ctypes.c_uint32), ctypes.c_bool),
-        ("i64_to_f64", (ctypes.c_int64,), ctypes.c_uint64),
-        ("f64_mul", (ctypes.c_uint64, ctypes.c_uint64), ctypes.c_uint64),
-        ("f64_to_f32", (ctypes.c_uint64,), ctypes.c_uint32),
-    ):
+    for name, (arguments, result) in _FUNCTIONS.items():
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, result
     return loaded
@@ -59,7 +57,7 @@ def library() -> ctypes.CDLL:
 
 def require_near_even() -> None:
     """Raise SystolabError unless SoftFloat rounds to nearest even."""
-    mode = ctypes.c_uint8.in_dll(library(), "softfloat_roundingMode").value
+    mode = ctypes.c_uint8.in_dll(library(), _STATE).value
     if mode != NEAR_EVEN:
         raise SystolabError(
             f"SoftFloat's rounding mode must be {NEAR_EVEN} (nearest even), not {mode}: "
@@ -67,8 +65,13 @@ def require_near_even() -> None:
         )
 
 
-def address(name: str) -> int:
-    """The address of one of SoftFloat's functions, for native code to call."""
+@functools.cache
+def functions() -> Functions:
+    """SoftFloat's functions, for native code to call."""
+    return Functions(*(_address(name) for name in _FUNCTIONS))
+
+
+def _address(name: str) -> int:
     return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
 
 
@@ -82,29 +85,58 @@ def multiply(x: F32, y: F32) -> F32:
     return _map("f32_mul", x, y)
 
 
-def clamp(x: F32, low: np.float32, high: np.float32) -> F32:
-    """``x < low ? low : high < x ? high : x`` elementwise, by ``f32_lt``; NaN passes."""
+def scale_and_clamp(x: F32, scale: F32, bias: F32, low: np.float32, high: np.float32) -> F32:
+    """``clamp(x * scale + bias)``, with one factor and term for each index of the last axis.
+
+    ``clamp`` is ``y < low ? low : high < y ? high : y``, by ``f32_lt``; NaN passes.
+    """
     require_near_even()
+    if available():
+        x, scale, bias = (np.ascontiguousarray(array) for array in (x, scale, bias))
+        out = np.empty(x.shape, dtype=np.float32)
+        compiled().systolab_postprocess_softfloat(
+            ctypes.byref(functions()),
+            x.ctypes.data,
+            x.size // max(1, scale.size),
+            scale.size,
+            scale.ctypes.data,
+            bias.ctypes.data,
+            int(_bits(low)),
+            int(_bits(high)),
+            out.ctypes.data,
+        )
+        return out
     less = library().f32_lt
     low_bits, high_bits = int(_bits(low)), int(_bits(high))
 
-    def one(value: int) -> int:
+    def clamp(value: int) -> int:
         if less(value, low_bits):
             return low_bits
         return high_bits if less(high_bits, value) else value
 
-    return _apply(one, _bits(x))
+    return _apply(clamp, _bits(add(multiply(x, scale), bias)))
 
 
-def from_int64(x: NDArray[np.int64], lsb: NDArray[np.int64]) -> F32:
-    """``x * 2**lsb`` elementwise, rounded once to binary32, for ``|x| <= 2**53``."""
+def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
+    """``x * 2**lsb`` elementwise, rounded once to binary32."""
     require_near_even()
+    if available():
+        x = np.ascontiguousarray(x)
+        out = np.empty(x.shape, dtype=np.float32)
+        compiled().systolab_integers_softfloat(
+            ctypes.byref(functions()), x.ctypes.data, x.size, 2.0**lsb, out.ctypes.data
+        )
+        return out
     convert, times, narrow = library().i64_to_f64, library().f64_mul, library().f64_to_f32
 
-    def one(value: int, unit: int) -> int:
+    def one(value: int) -> int:
+        excess = 0
+        if abs(value) > 2**53:  # keep the upper 53 bits and a sticky bit
+            value, excess = (value >> 11) | ((value & 0x7FF) != 0), 11
+        unit = int(np.float64(2.0 ** (lsb + excess)).view(np.uint64))
         return int(narrow(times(convert(value), unit)))  # only the last step rounds
 
-    return _apply(one, x, np.ldexp(1.0, lsb).view(np.uint64))
+    return _apply(one, x)
 
 
 def from_binary64(x: NDArray[np.float64], lsb: int) -> F32:
@@ -121,7 +153,7 @@ def _map(name: str, x: F32, y: F32) -> F32:
         left, right = (np.ascontiguousarray(side) for side in np.broadcast_arrays(x, y))
         out = np.empty(left.shape, dtype=np.float32)
         compiled().systolab_map_binary32(
-            address(name), left.ctypes.data, right.ctypes.data, out.ctypes.data, out.size
+            _address(name), left.ctypes.data, right.ctypes.data, out.ctypes.data, out.size
         )
         return out
     return _apply(getattr(library(), name), _bits(x), _bits(y))

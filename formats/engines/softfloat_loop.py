@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +34,7 @@ def run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     a, w = rows(operands.a), rows(operands.w)
     check(
         library().systolab_dot_softfloat(
-            softfloat.address("f32_mul"),
-            softfloat.address("f32_add"),
+            ctypes.byref(softfloat.functions()),
             matrix(a),
             values32(spec.fmt_a).ctypes.data,
             matrix(w),

@@ -14,7 +14,7 @@ import numpy as np
 
 from formats.tensor import Codes
 
-ABI = 1
+ABI = 2
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
@@ -23,6 +23,20 @@ _FLOAT = ctypes.c_float
 _DOUBLE = ctypes.c_double
 _U8 = ctypes.c_uint8
 _U16 = ctypes.c_uint16
+_U32 = ctypes.c_uint32
+
+
+class SoftFloat(ctypes.Structure):
+    """``systolab_softfloat``: addresses of SoftFloat's functions."""
+
+    _fields_ = (
+        ("f32_mul", _POINTER),
+        ("f32_add", _POINTER),
+        ("f32_lt", _POINTER),
+        ("i64_to_f64", _POINTER),
+        ("f64_mul", _POINTER),
+        ("f64_to_f32", _POINTER),
+    )
 
 
 class Matrix(ctypes.Structure):
@@ -44,7 +58,12 @@ _SIGNATURES: dict[str, tuple[tuple[type, ...], type | None]] = {
         (Matrix, Matrix, *(_SIZE,) * 4, _POINTER, _POINTER, _U8, _POINTER),
         _INT,
     ),
-    "systolab_dot_softfloat": ((_POINTER, _POINTER, *_OPERANDS, _POINTER), _INT),
+    "systolab_dot_softfloat": ((_POINTER, *_OPERANDS, _POINTER), _INT),
+    "systolab_integers_softfloat": ((_POINTER, _POINTER, _SIZE, _DOUBLE, _POINTER), None),
+    "systolab_postprocess_softfloat": (
+        (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER, _U32, _U32, _POINTER),
+        None,
+    ),
     "systolab_map_binary32": ((_POINTER, _POINTER, _POINTER, _POINTER, _SIZE), None),
     "systolab_decode_binary32": ((Matrix, _SIZE, _SIZE, _POINTER, _POINTER), None),
     "systolab_decode_binary64": ((Matrix, _SIZE, _SIZE, _POINTER, _POINTER), None),

@@ -16,6 +16,7 @@
 #ifndef SYSTOLAB_H
 #define SYSTOLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a declaration below does; a loader must compare before it calls. */
-#define SYSTOLAB_ABI 1
+#define SYSTOLAB_ABI 2
 int32_t systolab_abi(void);
 
 /* One matrix of codes. */
@@ -140,16 +141,38 @@ void systolab_postprocess_int64(const int64_t *acc, double unit, size_t rows, si
 typedef struct {
     uint32_t v;
 } systolab_f32;
+typedef struct {
+    uint64_t v;
+} systolab_f64;
 typedef systolab_f32 (*systolab_f32_op)(systolab_f32, systolab_f32);
+
+/* SoftFloat's functions of these names. */
+typedef struct {
+    systolab_f32_op f32_mul, f32_add;
+    bool (*f32_lt)(systolab_f32, systolab_f32);
+    systolab_f64 (*i64_to_f64)(int64_t);
+    systolab_f64 (*f64_mul)(systolab_f64, systolab_f64);
+    systolab_f32 (*f64_to_f32)(systolab_f64);
+} systolab_softfloat;
 
 /* out[i] = op(x[i], y[i]) for i < count, on bit patterns. */
 void systolab_map_binary32(systolab_f32_op op, const uint32_t *x, const uint32_t *y,
                            uint32_t *out, size_t count);
 
 /* The Float32 accumulator: product = mul(a, w), every sum by add. */
-int32_t systolab_dot_softfloat(systolab_f32_op mul, systolab_f32_op add, systolab_matrix a,
+int32_t systolab_dot_softfloat(const systolab_softfloat *softfloat, systolab_matrix a,
                                const float *table_a, systolab_matrix w, const float *table_w,
                                size_t m, size_t k, size_t n, size_t group, float *out);
+
+/* out = x * unit, one rounding to binary32; unit is a power of two, `unit` * 2048 a binary64. */
+void systolab_integers_softfloat(const systolab_softfloat *softfloat, const int64_t *x,
+                                 size_t count, double unit, uint32_t *out);
+
+/* out = clamp(x * scale[column] + bias[column]), see below; on bit patterns. */
+void systolab_postprocess_softfloat(const systolab_softfloat *softfloat, const uint32_t *x,
+                                    size_t rows, size_t columns, const uint32_t *scale,
+                                    const uint32_t *bias, uint32_t low, uint32_t high,
+                                    uint32_t *out);
 
 #ifdef __cplusplus
 }

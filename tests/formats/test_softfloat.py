@@ -43,9 +43,21 @@ def test_processor_and_softfloat_give_the_same_sums_and_products() -> None:
 
 def test_slow_and_fast_ways_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = patterns(2000, 3).reshape(40, 50), patterns(50, 4)
-    fast = softfloat.add(x, y), softfloat.multiply(x, y)
+    integers = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, (40, 50))
+    integers >>= np.arange(50)
+
+    def everything() -> list[F32]:
+        limits = np.float32(-1e10), np.float32(3e-39)
+        return [
+            softfloat.add(x, y),
+            softfloat.multiply(x, y),
+            softfloat.scale_and_clamp(x, y, y[::-1], *limits),
+            softfloat.from_int64(integers, -160),
+        ]
+
+    fast = everything()
     monkeypatch.setattr(softfloat, "available", lambda: False)
-    for one, other in zip(fast, (softfloat.add(x, y), softfloat.multiply(x, y)), strict=True):
+    for one, other in zip(fast, everything(), strict=True):
         assert one.shape == other.shape == (40, 50)
         assert one.tobytes() == other.tobytes()
 
