@@ -83,10 +83,11 @@ def postprocess(
 
 
 def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.float32) -> F32:
-    acc = np.ascontiguousarray(result.acc)
+    integers = result.acc.dtype != np.float32
+    acc = np.ascontiguousarray(result.acc, dtype=np.int64 if integers else np.float32)
     factor, addend = np.ascontiguousarray(scale), np.ascontiguousarray(bias)
     out = np.empty(acc.shape, dtype=np.float32)
-    shape = (
+    rest = (
         acc.size // max(1, factor.size),
         factor.size,
         factor.ctypes.data,
@@ -95,10 +96,10 @@ def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.
         high,
         out.ctypes.data,
     )
-    if acc.dtype == np.float32:
-        library().systolab_postprocess_binary32(acc.ctypes.data, *shape)
+    if integers:
+        library().systolab_postprocess_int64(acc.ctypes.data, 2.0**result.lsb, *rest)
     else:
-        library().systolab_postprocess_int64(acc.ctypes.data, 2.0**result.lsb, *shape)
+        library().systolab_postprocess_binary32(acc.ctypes.data, *rest)
     return out
 
 
