@@ -82,5 +82,6 @@ def load_codebook(path: str) -> TableFormat:
             items = [item for line in lines for item in line.split(",") if item.strip()]
             values = np.array([float(item) for item in items])
     except (OSError, ValueError, TypeError) as error:
-        raise SystolabError(f"Codebook file {path!r} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SystolabError(f"Codebook file {path!r} cannot be read: {reason}") from error
     return TableFormat(values, f"codebook:{path}")

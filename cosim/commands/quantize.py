@@ -69,7 +69,8 @@ def _load(path: Path) -> NDArray[np.floating]:
     try:
         x = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise SystolabError(f"Array file {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SystolabError(f"Array file {path} cannot be read: {reason}") from error
     if not isinstance(x, np.ndarray):
         raise SystolabError(f"Array file {path} must hold one array, not an archive of several")
     if x.dtype.kind not in "fiu":

@@ -150,7 +150,10 @@ def test_lns_values_and_boundaries() -> None:
         ("binary8p9se", "Precision of 'binary8p9se' must be 1 to 7, not 9"),
         ("mxfp8:e2m1", "Element format of mxfp8 must be e4m3fn or e5m2, not 'e2m1'"),
         ("bfp:8,0", "Block size must be at least 1, not 0"),
-        ("codebook:/no/such.csv", "Codebook file '/no/such.csv' cannot be read"),
+        (
+            "codebook:/no/such.csv",
+            "Codebook file '/no/such.csv' cannot be read: No such file or dir",
+        ),
         ("fixed:8,200", "Fixed point's fraction must be -100 to 100 bits, not 200"),
         ("adaptivfloat2022:8,1", "Exponent of adaptivfloat2022 must be at least 2 bits, not 1"),
     ],
