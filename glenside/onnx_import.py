@@ -21,7 +21,7 @@ from formats.errors import SystolabError
 from glenside import host
 from glenside.folding import fold
 from glenside.network import Layer, Network, Shape, Tensor
-from glenside.onnx_node import Node
+from glenside.onnx_node import Node, read_tensor
 from glenside.onnx_operators import TRANSLATORS, VALUES
 
 # Floating-point types that become binary32 on import; wider ones are rounded once.
@@ -29,6 +29,8 @@ FLOATS = (
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
 )  # fmt: skip
 INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+# What onnx raises for models that break its rules; text that is not UTF-8 is a ValueError.
+INVALID = (onnx.checker.ValidationError, shape_inference.InferenceError, ValueError)
 DOMAIN = ("", "ai.onnx")
 SMALL = 1024  # constants up to this size take part in shape inference
 # Operators that may read an infinite constant: masks and bounds, not weights.
@@ -85,7 +87,7 @@ def from_model(
         raise SystolabError(f"Batch must be at least 1, not {batch}")
     try:
         onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as problem:
+    except INVALID as problem:
         reason = str(problem).strip().split("\n", 1)[0]
         raise SystolabError(f"Model must be valid ONNX: {reason}") from None
     return _Importer(_inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
@@ -179,7 +181,7 @@ class _Importer:
 
     def run(self) -> Network:
         for proto in self.graph.initializer:
-            self._add_constant(proto.name, self._array(proto, proto.name))
+            self._add_constant(proto.name, read_tensor(proto, proto.name))
         if self.graph.sparse_initializer:
             raise SystolabError(
                 f"Weight '{self.graph.sparse_initializer[0].values.name}' must be dense, not sparse"
@@ -212,12 +214,6 @@ class _Importer:
             layers=tuple(self.layers),
             shapes={name: shape for name, shape in self.shapes.items() if name in kept},
         )
-
-    def _array(self, proto: TensorProto, name: str) -> Tensor:
-        try:
-            return np.asarray(numpy_helper.to_array(proto))
-        except (ValueError, TypeError) as problem:
-            raise SystolabError(f"Tensor '{name}' must hold valid data: {problem}") from None
 
     def _add_constant(self, name: str, value: Tensor) -> None:
         if value.dtype.kind == "f" or value.dtype.name == "bfloat16":
@@ -288,6 +284,7 @@ class _Importer:
             self.alias[proto.output[0]] = result.inputs[0]
             return
         layer = Layer(name, result.op, result.inputs, outputs, dict(result.attributes or {}))
+        results = [node.output_shape(i) if item else () for i, item in enumerate(outputs)]
         if all(item == "" or item in self.constants for item in layer.inputs):
             values = [self.constants[item] if item else None for item in layer.inputs]
             for output, value in zip(layer.outputs, host.evaluate(layer, values), strict=False):
@@ -297,7 +294,7 @@ class _Importer:
         self.layers.append(layer)
         for index, output in enumerate(layer.outputs):
             if output:
-                self.shapes[output] = node.output_shape(index)
+                self.shapes[output] = results[index]
                 self.types[output] = types[index]
 
     def _unique(self, name: str) -> str:
@@ -327,7 +324,7 @@ class _Importer:
             found = shape_inference.infer_node_outputs(
                 schema, proto, known, values, opset_imports=self.imports
             )
-        except shape_inference.InferenceError as problem:
+        except INVALID as problem:
             reason = str(problem).strip().split("\n", 1)[0]
             raise SystolabError(
                 f"Operator {proto.op_type} (node '{name}') must fit its inputs: {reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,22 @@ class Translation:
     attributes: Mapping[str, Attribute] | None = None
     value: Tensor | None = None
     nodes: tuple[onnx.NodeProto, ...] | None = None
+
+
+LIMIT = 1 << 31  # elements of a tensor; the machine's addresses end there too
+
+
+def read_tensor(proto: onnx.TensorProto, name: str) -> Tensor:
+    """The array in an ONNX tensor.
+
+    Raises:
+        SystolabError: its data does not fit its type and shape.
+    """
+    try:
+        return np.asarray(numpy_helper.to_array(proto))
+    except (ValueError, TypeError, KeyError) as problem:
+        reason = str(problem) if not isinstance(problem, KeyError) else "unknown element type"
+        raise SystolabError(f"Tensor '{name}' must hold valid data: {reason}") from None
 
 
 class Node:
@@ -84,7 +101,7 @@ class Node:
         """A tensor attribute; None when it is not written."""
         if name not in self._attributes:
             return None
-        return np.asarray(numpy_helper.to_array(self._attributes[name].t))
+        return read_tensor(self._attributes[name].t, f"{self.name}.{name}")
 
     def attribute(self, name: str) -> onnx.AttributeProto | None:
         """The raw attribute; None when it is not written."""
@@ -116,6 +133,12 @@ class Node:
         shape = self.inferred[index] if index < len(self.inferred) else None
         if shape is None:
             raise self.error(f"must have an output {index} whose shape does not depend on data")
+        return self.bounded(shape)
+
+    def bounded(self, shape: Shape) -> Shape:
+        """The shape, unless it is negative or beyond all memory."""
+        if min(shape, default=0) < 0 or math.prod(shape) > LIMIT:
+            raise self.error(f"must give a tensor of at most {LIMIT} elements, not {shape}")
         return shape
 
     def static(self, index: int) -> Tensor:

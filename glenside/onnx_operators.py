@@ -499,7 +499,8 @@ def _constant(node: Node) -> Translation:
 def _constant_of_shape(node: Node) -> Translation:
     fill = node.tensor("value")
     scalar = np.zeros((), dtype=np.float32) if fill is None else fill.reshape(())
-    return Translation(value=np.broadcast_to(scalar, node.static_ints(0)))  # takes no memory
+    shape = node.bounded(node.static_ints(0))
+    return Translation(value=np.broadcast_to(scalar, shape))  # takes no memory
 
 
 @translates("Shape")
@@ -517,4 +518,7 @@ def _size(node: Node) -> Translation:
 @translates("Range")
 def _range(node: Node) -> Translation:
     start, limit, step = (node.static(i).reshape(-1)[0] for i in range(3))
+    if not step:
+        raise node.error("must have a step other than 0")
+    node.bounded((max(0, math.ceil((float(limit) - float(start)) / float(step))),))
     return Translation(value=np.arange(start, limit, step).astype(start.dtype))

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from examples.networks.transformer import transformer
 from formats.errors import SystolabError
 from glenside import host
 from glenside.network import Tensor
@@ -201,6 +202,52 @@ def external(proto: onnx.ModelProto, location: str, **entries: int) -> onnx.Mode
         entry = tensor.external_data.add()
         entry.key, entry.value = key, str(value)
     return proto
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 40])
+def test_impossible_sizes_are_refused(size: int) -> None:
+    refused(
+        model([node("ConstantOfShape", ["s"])], {"s": np.array([size])}),
+        f"Operator ConstantOfShape (node 'n') must give a tensor of at most 2147483648 elements, "
+        f"not ({size},)",
+    )
+    if size > 0:
+        refused(
+            model([node("Expand", ["x", "s"])], {"s": np.array([size, 2, 3])}),
+            "Operator Expand (node 'n') must give a tensor of at most 2147483648 elements, "
+            f"not ({size}, 2, 3)",
+        )
+        bounds = {"a": np.array(0), "b": np.array(size), "c": np.array(1)}
+        refused(
+            model([node("Range", ["a", "b", "c"])], bounds),
+            "Operator Range (node 'n') must give a tensor of at most 2147483648 elements, "
+            f"not ({size},)",
+        )
+
+
+def test_damaged_files_are_refused_or_load(tmp_path: Path) -> None:
+    """Flipped bytes give a model or a sentence, never another exception."""
+    content = transformer(1, 1, 4, 8, 2).SerializeToString()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "m.onnx"
+    outcomes = set()
+    for _ in range(300):
+        damaged = bytearray(content)
+        for position in rng.integers(0, len(content), int(rng.integers(1, 4))):
+            damaged[position] = int(rng.integers(0, 256))
+        path.write_bytes(bytes(damaged))
+        try:
+            load(path)
+            outcomes.add("loaded")
+        except SystolabError:
+            outcomes.add("refused")
+    assert outcomes == {"loaded", "refused"}
+
+
+def test_unknown_element_type() -> None:
+    proto = model([node("MatMul", ["x", "w"])], {"w": ONES})
+    proto.graph.initializer[0].data_type = 99
+    refused(proto, "Tensor 'w' must hold valid data: unknown element type")
 
 
 def test_external_data(tmp_path: Path) -> None:
