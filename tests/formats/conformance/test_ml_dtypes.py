@@ -64,3 +64,9 @@ def test_binary64_is_rounded_once_here_and_twice_by_ml_dtypes() -> None:
     fmt = get("e4m3fn")
     assert fmt.values[fmt.encode(x)].tolist() == [1.125]
     assert x.astype(ml_dtypes.float8_e4m3fn).astype(np.float64).tolist() == [1.0]
+
+
+def test_nan_has_one_code_here_and_a_sign_there() -> None:
+    x = np.array([-1000.0], np.float32)
+    assert get("e4m3fn:saturation=none").encode(x).tolist() == [0x7F]
+    assert x.astype(ml_dtypes.float8_e4m3fn).view(np.uint8).tolist() == [0xFF]
