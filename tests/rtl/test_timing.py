@@ -89,3 +89,52 @@ def test_steps_are_the_vectors_of_a() -> None:
     kernel = gemm_kernel(array, 10, 9, 7)
     assert timing(kernel, array).breakdown.steps == math.prod(kernel.a.lengths)
     assert isinstance(kernel, Kernel)
+
+
+# The closed forms of docs/machine.md, aligned cases.
+
+
+@pytest.mark.parametrize(("rows", "cols", "t"), [(8, 8, 64), (4, 16, 20), (16, 4, 60), (1, 1, 5)])
+def test_weight_stationary_closed_form(rows: int, cols: int, t: int) -> None:
+    array = make_array(rows, cols, acc_rows=t)
+    side = array.line
+    one = gemm_kernel(array, t, rows, cols, a_strides=(side, 1), w_strides=(side, 1))
+    assert cycles(one, array) == 2 * rows + cols + 2 * t + 9
+    # The tiles of a reduction start at a line only where a line has as many codes as lanes.
+    for tiles in (1, 2, 5) if rows == side else (1,):
+        totals = []
+        for iterations in (10, 30):
+            kernel = gemm_kernel(
+                array,
+                t * iterations,
+                rows * tiles,
+                cols,
+                a_strides=(side * tiles, 1),
+                w_strides=(side, 1),
+                o_strides=(side, 1),
+            )
+            totals.append(cycles(kernel, array))
+        period = max(tiles * t, (tiles * t + t + rows + cols + 8) / 2)
+        assert totals[1] - totals[0] == 20 * period
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(8, 8), (4, 16), (16, 4)])
+@pytest.mark.parametrize("k", [1, 5, 30, 50])
+def test_output_stationary_closed_form(rows: int, cols: int, k: int) -> None:
+    array = make_array(rows, cols, line=16)
+    totals = []
+    for iterations in (1, 16, 48):
+        m = rows * iterations
+        kernel = gemm_kernel(
+            array,
+            m,
+            k,
+            cols,
+            Mode.OUTPUT_STATIONARY,
+            a_strides=(1, -(-m // 16) * 16),
+            w_strides=(16, 1),
+            o_strides=(16, 1),
+        )
+        totals.append(cycles(kernel, array))
+    assert totals[0] == k + 3 * rows + cols + 10
+    assert totals[2] - totals[1] == 32 * max(k, (3 * rows + cols + 10) / 2)
