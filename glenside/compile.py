@@ -23,13 +23,20 @@ from rtl.kernel import Array, Mode
 Graph = Mapping[str, Sequence[Choice[Label]]]
 
 
-def compile(network: Network, array: Array, knowledge: Knowledge | None = None) -> Program:
+def compile(
+    network: Network,
+    array: Array,
+    knowledge: Knowledge | None = None,
+    read_through: bool = True,
+) -> Program:
     """The program of least total cycles that was found.
 
     Args:
         network: what to run.
         array: on which machine.
         knowledge: what earlier compilations for this array learnt; grows.
+        read_through: kernels read transposed and reshaped tensors where they stand; otherwise the
+            host moves them first, as a compiler without access patterns would.
 
     Raises:
         SystolabError: the knowledge belongs to another array.
@@ -38,15 +45,17 @@ def compile(network: Network, array: Array, knowledge: Knowledge | None = None) 
         knowledge = Knowledge(array)
     if knowledge.array != array:
         raise SystolabError("Knowledge must be of the array that is compiled for")
-    return _Compiler(network, array, knowledge).program()
+    return _Compiler(network, array, knowledge, read_through).program()
 
 
 class _Compiler:
-    def __init__(self, network: Network, array: Array, knowledge: Knowledge) -> None:
+    def __init__(
+        self, network: Network, array: Array, knowledge: Knowledge, read_through: bool
+    ) -> None:
         self._network = network
         self._array = array
         self._knowledge = knowledge
-        self._partition = Partition(network)
+        self._partition = Partition(network, read_through)
         regions = self._partition.regions
         distinct = {region.key for region in regions.values()}
         known = sum(key in knowledge for key in distinct)
@@ -149,12 +158,23 @@ class _Compiler:
         if isinstance(label, Run):
             return self._options[label.output][label.index].cycles
         if isinstance(label, Copied):
-            shape = self._network.shapes[label.tensor]
-            return sum(
-                -(-Layout.parse(name).size(tuple(shape)) // self._array.line)
-                for name in (label.source, label.target)
-            )
+            return sum(self._lines(label.tensor, name) for name in (label.source, label.target))
+        if isinstance(label, OnHost):
+            return self._move_cost(self._host_layers[label.step])
         return 0
+
+    def _lines(self, tensor: str, layout: str) -> int:
+        size = Layout.parse(layout).size(self._shape(tensor))
+        return -(-size // self._array.line)
+
+    def _move_cost(self, layer: Layer) -> int:
+        """Lines read and written by a transpose; what only renames dimensions moves nothing."""
+        if layer.op != "transpose":
+            return 0
+        return sum(
+            self._lines(tensor, Layout.row_major(self._rank(tensor)).name)
+            for tensor in (layer.inputs[0], layer.outputs[0])
+        )
 
     # Extraction
 
@@ -246,7 +266,7 @@ class _Compiler:
                 if layer.op in MOVEMENT
                 else "no kernel within the array's limits"
             )
-        return HostStep(layer.name, (layer.name,), reason)
+        return HostStep(layer.name, (layer.name,), reason, self._move_cost(layer))
 
     def _kernel_step(self, run: Run) -> KernelStep:
         region = self._partition.regions[run.output]

@@ -33,7 +33,7 @@ def evaluate(term: g.Term, tensors: Mapping[str, Values]) -> Values:
         if isinstance(node, g.Tensor):
             memo[node] = _leaf(node, tensors)
         elif isinstance(node, g.Literal):
-            memo[node] = np.full(node.dimensions, node.value, _dtype(tensors))
+            memo[node] = _literal(node, _dtype(tensors))
         elif isinstance(node, g.MakeTuple):
             memo[node] = np.zeros(())
         elif isinstance(node, g.TupleGet):
@@ -54,6 +54,11 @@ def _leaf(node: g.Tensor, tensors: Mapping[str, Values]) -> Values:
             f"tensor {node.name} must have shape {node.dimensions}, not {value.shape}"
         )
     return value
+
+
+def _literal(node: g.Literal, dtype: np.dtype[Any]) -> Values:
+    exact = dtype.kind == "f" or node.value.is_integer()
+    return np.full(node.dimensions, node.value, dtype if exact else np.float64)
 
 
 def _dtype(tensors: Mapping[str, Values]) -> np.dtype[Any]:

@@ -56,14 +56,17 @@ class Unmapped:
 class Partition:
     """Which layers become regions, and what the others are.
 
+    Without `read_through`, operands are the tensors as written, and moves are copies.
+
     Attributes:
         regions: by name of the output tensor, in topological order.
         covered: layers inside some region.
         reasons: for every other layer that computes, why it stays on the host.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, read_through: bool = True) -> None:
         self.network = network
+        self._read_through = read_through
         self.producers = {t: layer for layer in network.layers for t in layer.outputs if t}
         self._consumers: dict[str, list[Layer]] = {}
         for layer in network.layers:
@@ -115,6 +118,8 @@ class Partition:
                 break
             layer = consumers[0]
             if layer.op in MOVEMENT:
+                if not self._read_through:
+                    break
                 term = self._move(layer, term)
             else:
                 grown = self._fused(layer, tensor, term, has_bias)
@@ -164,7 +169,7 @@ class Partition:
     def operand(self, tensor: str) -> g.Term:
         """The tensor as a view of the stored tensor that it comes from."""
         layer = self.producers.get(tensor)
-        if layer is None or layer.op not in MOVEMENT:
+        if layer is None or layer.op not in MOVEMENT or not self._read_through:
             return g.Tensor(tensor, tuple(self.network.shapes[tensor]))
         return self._move(layer, self.operand(layer.inputs[0]))
 

@@ -11,6 +11,7 @@ from formats.errors import SystolabError
 from glenside.compile import compile as compile_network
 from glenside.dot import to_dot
 from glenside.explain import checkable, explain
+from glenside.knowledge import Knowledge
 from glenside.onnx_import import load
 from glenside.program import CopyStep, HostStep, KernelStep, Program, Step
 from glenside.rules import BY_NAME
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LAYER",
         help="print all ways known for a layer and the re-checked chain of rules to the chosen one",
     )
+    parser.add_argument(
+        "--knowledge", type=Path, metavar="FILE", help="start from what FILE knows, and add to it"
+    )
     parser.add_argument("--dot", type=Path, metavar="FILE", help="draw the program, in DOT")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
 
@@ -46,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
     fmt = get(args.format)
     rows, cols = parse_array(args.array)
     array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
-    program = compile_network(load(args.model), array)
+    knowledge = Knowledge(array)
+    if args.knowledge is not None and args.knowledge.exists():
+        knowledge = Knowledge.load(args.knowledge, array)
+    program = compile_network(load(args.model), array, knowledge)
+    if args.knowledge is not None:
+        knowledge.save(args.knowledge)
     if args.explain is None:
         print(_overview(program))
     else:
@@ -100,6 +109,7 @@ def _overview(program: Program) -> str:
         ),
         f"{'on the array':<22}{statistics.regions} layers of {statistics.distinct} shapes, "
         f"{sum(s.macs for s in program.kernels):,} MACs",
+        f"{'known before':<22}{statistics.known} of {statistics.distinct} shapes",
         f"{'e-graph':<22}{statistics.nodes:,} nodes, {statistics.classes:,} classes, "
         f"{statistics.iterations} iterations, "
         + ("saturated" if statistics.saturated else "cut off"),

@@ -39,6 +39,15 @@ def test_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     assert "terms are equal on random integers" in text
 
 
+def test_knowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["map", MODEL, "--array", "8x8", "--knowledge", str(tmp_path / "known.json")]
+    for known in (0, 4):
+        assert main(arguments) == 0
+        assert f"known before          {known} of 4 shapes" in capsys.readouterr().out
+    assert main([*arguments, "--array", "4x4"]) == 2
+    assert "must be of array" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [

@@ -155,6 +155,10 @@ def test_attention_without_transposes() -> None:
     program = check(net, array())
     assert len(program.kernels) == 6
     assert [s.name for s in program.steps if isinstance(s, HostStep)] == ["p"]
+    copied = compile_network(net, array(), read_through=False)
+    moves = [s.name for s in copied.steps if isinstance(s, HostStep) and s.cycles]
+    assert moves == ["qh", "kh", "vh", "t"]
+    assert program.cycles < copied.cycles
 
 
 def _with_integers(
