@@ -26,8 +26,9 @@ from formats.engines import (
     softfloat_loop,
     table,
 )
+from formats.engines.decode import has_special
 from formats.engines.engine import Engine, Result
-from formats.engines.spec import BINARY64_INTEGERS, Operands, Spec, has_specials
+from formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
 from formats.errors import SystolabError
 from formats.format import Format
 from formats.selfcheck import require_ieee
@@ -151,12 +152,8 @@ def _codes(codes: Codes, fmt: Format, operand: str) -> Codes:
 
 
 def _require_finite(codes: Codes, fmt: Format, operand: str, accumulator: Accumulator) -> None:
-    if not has_specials(fmt):
-        return
-    special = ~np.isfinite(fmt.values)
-    found = special[codes]
-    if found.any():
-        row, column = (int(i) for i in np.argwhere(found)[0])
+    if has_special(codes, fmt):
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(fmt.values[codes]))[0])
         code = int(codes[row, column])
         raise SystolabError(
             f"Operand {operand} must be finite for accumulator {accumulator}, not code {code:#x} "

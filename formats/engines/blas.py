@@ -22,15 +22,16 @@ from formats.engines.decode import Real, decode
 from formats.engines.engine import Engine, Result
 from formats.engines.spec import BINARY32_INTEGERS, BINARY64_INTEGERS, Operands, Spec, wrap_integers
 from formats.engines.tables import limb_width, limbs, units32, units64
+from formats.engines.workspace import scratch
 from formats.format import Format
 from formats.native import available
 from formats.native.library import library
 
 # Decoded blocks: rows enough for the kernel to be fast, few enough to stay in the second-level
 # cache; columns as many as fit, so that a is decoded once, within the memory of the operands.
-_A_BYTES = 1 << 20
+_A_BYTES = 2 << 20
 _MIN_ROWS = 64
-_W_BYTES = 2 << 20
+_W_BYTES = 4 << 20
 _MIN_COLUMNS = 128
 
 
@@ -146,12 +147,12 @@ def _multiply(
 ) -> None:
     """``out = table_a[a] @ table_w[w]``, a block at a time."""
     k = operands.shape[1]
-    kind, item = out.dtype, out.itemsize
+    item = out.itemsize
     for columns in _column_blocks(operands, item):
-        w = np.empty((k, columns.stop - columns.start), dtype=kind)
+        w = scratch("w", (k, columns.stop - columns.start), out)
         decode(operands.w[:, columns], table_w, w)
         for rows in _row_blocks(operands, item):
-            a = np.empty((rows.stop - rows.start, k), dtype=kind)
+            a = scratch("a", (rows.stop - rows.start, k), out)
             decode(operands.a[rows], table_a, a)
             np.matmul(a, w, out=out[rows, columns])
 

@@ -7,11 +7,26 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.engines.spec import has_specials
+from formats.engines.tables import special_marks
+from formats.format import Format
 from formats.native import available
 from formats.native.library import library, matrix, rows
 from formats.tensor import Codes
 
 Real = TypeVar("Real", np.float32, np.float64)
+
+
+def has_special(codes: Codes, fmt: Format) -> bool:
+    """Whether a matrix of codes holds a NaN or an infinity."""
+    if not has_specials(fmt):
+        return False
+    marks = special_marks(fmt)
+    if not available():
+        return bool(np.take(marks, codes, mode="clip").any())
+    arranged = rows(codes)
+    found: int = library().systolab_any_marked(matrix(arranged), *codes.shape, marks.ctypes.data)
+    return found != 0
 
 
 def decode(codes: Codes, table: NDArray[Real], out: NDArray[Real]) -> None:

@@ -16,7 +16,7 @@ from formats.engines.spec import units
 from formats.format import Format
 
 _CACHED = 64
-_Real = TypeVar("_Real", np.float32, np.float64)
+_Real = TypeVar("_Real", np.float32, np.float64, np.uint8)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -42,6 +42,12 @@ def units64(fmt: Format) -> NDArray[np.float64]:
     """Finite values in units of the quantum; NaN and infinities are 0."""
     table = units(fmt)
     return _padded(np.where(np.isfinite(table), table, 0.0) + 0.0, fmt)
+
+
+@lru_cache(maxsize=_CACHED)
+def special_marks(fmt: Format) -> NDArray[np.uint8]:
+    """1 where a value is NaN or an infinity, [256] or [65536]."""
+    return _padded((~np.isfinite(fmt.values)).astype(np.uint8), fmt)
 
 
 @lru_cache(maxsize=_CACHED)

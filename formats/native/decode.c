@@ -26,6 +26,28 @@
 DECODE(systolab_decode_binary32, float)
 DECODE(systolab_decode_binary64, double)
 
+int32_t systolab_any_marked(systolab_matrix codes, size_t rows, size_t columns,
+                            const uint8_t *marks) {
+    for (size_t i = 0; i < rows; ++i) {
+        unsigned marked = 0;
+        if (codes.width == 1) {
+            const uint8_t *row = (const uint8_t *)codes.codes + i * codes.stride;
+            for (size_t j = 0; j < columns; ++j) {
+                marked |= marks[row[j]];
+            }
+        } else {
+            const uint16_t *row = (const uint16_t *)codes.codes + i * codes.stride;
+            for (size_t j = 0; j < columns; ++j) {
+                marked |= marks[row[j]];
+            }
+        }
+        if (marked != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 CLONES void systolab_wrap_in_place(void *values, size_t count, int32_t up, int32_t down) {
     unsigned char *bytes = values; /* the same memory before and after, as two types */
     for (size_t i = 0; i < count; ++i) {

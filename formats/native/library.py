@@ -14,7 +14,7 @@ import numpy as np
 
 from formats.tensor import Codes
 
-ABI = 2
+ABI = 3
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
@@ -67,6 +67,7 @@ _SIGNATURES: dict[str, tuple[tuple[type, ...], type | None]] = {
     "systolab_map_binary32": ((_POINTER, _POINTER, _POINTER, _POINTER, _SIZE), None),
     "systolab_decode_binary32": ((Matrix, _SIZE, _SIZE, _POINTER, _POINTER), None),
     "systolab_decode_binary64": ((Matrix, _SIZE, _SIZE, _POINTER, _POINTER), None),
+    "systolab_any_marked": ((Matrix, _SIZE, _SIZE, _POINTER), _INT),
     "systolab_wrap_in_place": ((_POINTER, _SIZE, _INT, _INT), None),
     "systolab_encode_binary8": (_ENCODE, None),
     "systolab_encode_binary16": (_ENCODE, None),

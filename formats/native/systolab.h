@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a declaration below does; a loader must compare before it calls. */
-#define SYSTOLAB_ABI 2
+#define SYSTOLAB_ABI 3
 int32_t systolab_abi(void);
 
 /* One matrix of codes. */
@@ -81,6 +81,10 @@ void systolab_decode_binary32(systolab_matrix codes, size_t rows, size_t columns
                               const float *table, float *out);
 void systolab_decode_binary64(systolab_matrix codes, size_t rows, size_t columns,
                               const double *table, double *out);
+
+/* Whether marks[code] is nonzero for any code. */
+int32_t systolab_any_marked(systolab_matrix codes, size_t rows, size_t columns,
+                            const uint8_t *marks);
 
 /* Replaces `count` doubles by int64: the integer, shifted up and then (arithmetically) down. */
 void systolab_wrap_in_place(void *values, size_t count, int32_t up, int32_t down);
