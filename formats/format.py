@@ -25,7 +25,13 @@ from formats.projection import (
 from formats.rounding import Rounding, Saturation
 from formats.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
 from formats.stochastic import random_words
-from formats.tensor import Codes, QuantizedTensor, expand_blocks
+from formats.tensor import (
+    Codes,
+    QuantizedTensor,
+    blocked_shape,
+    expand_blocks,
+    split_blocks,
+)
 
 __all__ = ["Format"]
 
@@ -281,6 +287,7 @@ class Format(ABC):
         block = self.scaling.block
         block_axis = -1 if axis is None else axis
         used = self.fit_scale(array, axis) if scale is None else _checked_scale(scale)
+        shape_of_codes = array.shape
         shape = list(array.shape)
         if block is not None:
             length = shape[block_axis]
@@ -293,8 +300,15 @@ class Format(ABC):
             ) from None
         if block is not None:
             used = np.ascontiguousarray(full)
-            full = expand_blocks(used, length, block, block_axis)
-        return QuantizedTensor(self._encode_scaled(array, full), used, self, block, block_axis)
+            if length and length % block == 0:
+                # Blocks as a dimension of their own broadcast their scale.
+                array, full = split_blocks(array, used, block, block_axis)
+            else:
+                full = expand_blocks(used, length, block, block_axis)
+        codes = self._encode_scaled(array, full)
+        if block is not None:
+            codes = codes.reshape(shape_of_codes)
+        return QuantizedTensor(codes, used, self, block, block_axis)
 
     def _divides_in_binary32(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> bool:
         """Whether binary32 quotients are projected as the exact ones.
@@ -304,9 +318,11 @@ class Format(ABC):
         """
         if x.dtype != np.float32 or self._smallest_bound < 2.0**-120:
             return False
-        if (scale.view(np.uint32) & np.uint32(0x7FFFFF)).any() or scale.min() < 2.0**-126:
+        distinct = scale[tuple(slice(1 if step == 0 else None) for step in scale.strides)]
+        smallest = float(distinct.min())
+        if (distinct.view(np.uint32) & np.uint32(0x7FFFFF)).any() or smallest < 2.0**-126:
             return False
-        return float(magnitudes(x)) / float(scale.min()) < 2.0**127
+        return float(magnitudes(x)) / smallest < 2.0**127
 
     @cached_property
     def _smallest_bound(self) -> float:
@@ -324,7 +340,7 @@ class Format(ABC):
         rows = max(_CHUNK * len(x) // max(x.size, 1), 1)
         for start in range(0, len(x), rows):
             part = slice(start, start + rows)
-            out[part] = self.encode(x[part].astype(kind, copy=False) / scale[part].astype(kind))
+            out[part] = self.encode(np.divide(x[part], scale[part], dtype=kind))
         return out
 
     def _encode_scaled(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
@@ -450,10 +466,19 @@ def _block_magnitudes(x: NDArray[np.floating], block: int, axis: int | None) -> 
     axis = -1 if axis is None else axis
     if not -x.ndim <= axis < x.ndim:
         raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
-    absolute = np.abs(x)
-    starts = np.arange(0, x.shape[axis], block)
-    amax = np.maximum.reduceat(absolute, starts, axis=axis)
+    whole = x.shape[axis] // block * block
+    inside, rest = np.split(x, [whole], axis=axis)
+    parts = [_largest_of_blocks(inside, block, axis)]
+    if rest.shape[axis]:
+        parts.append(_largest_of_blocks(rest, rest.shape[axis], axis))
+    return np.asarray(np.concatenate(parts, axis=axis), dtype=np.float64)
+
+
+def _largest_of_blocks(x: NDArray[np.floating], block: int, axis: int) -> NDArray[np.float64]:
+    """Largest finite magnitude of each whole block."""
+    blocks, inner = x.reshape(blocked_shape(x.shape, block, axis)), axis % x.ndim + 1
+    amax = np.maximum(blocks.max(axis=inner, initial=0), -blocks.min(axis=inner, initial=0))
     if not np.isfinite(amax).all():
-        absolute[~np.isfinite(absolute)] = 0
-        amax = np.maximum.reduceat(absolute, starts, axis=axis)
-    return np.asarray(amax, dtype=np.float64)
+        finite = np.where(np.isfinite(blocks), blocks, 0)
+        amax = np.abs(finite).max(axis=inner, initial=0)
+    return np.abs(amax).astype(np.float64)  # a maximum of zeros may be -0

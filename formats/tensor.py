@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from formats.format import Format
 
-__all__ = ["Codes", "QuantizedTensor", "expand_blocks"]
+__all__ = ["Codes", "QuantizedTensor", "blocked_shape", "expand_blocks", "split_blocks"]
 
 Codes = NDArray[np.uint8 | np.uint16]
 
@@ -24,6 +24,21 @@ def expand_blocks(
     inside = [slice(None)] * scale.ndim
     inside[axis] = slice(length)
     return repeated[tuple(inside)]
+
+
+def blocked_shape(shape: tuple[int, ...], block: int, axis: int) -> tuple[int, ...]:
+    """``shape`` with ``axis``, a multiple of ``block`` long, split in blocks and their elements."""
+    axis %= len(shape)
+    return (*shape[:axis], shape[axis] // block, block, *shape[axis + 1 :])
+
+
+def split_blocks(
+    x: NDArray[np.floating], scale: NDArray[np.float32], block: int, axis: int
+) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
+    """``x`` with blocks as a dimension of their own, and the scales broadcast to its shape."""
+    split = x.reshape(blocked_shape(x.shape, block, axis))
+    scales = np.expand_dims(scale, axis % x.ndim + 1)
+    return split, np.broadcast_to(scales, split.shape)
 
 
 @dataclass(frozen=True, eq=False)
