@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from formats.errors import SystolabError
 from glenside.layout import Layout
@@ -70,14 +70,6 @@ class Contraction:
     o: Region
     channel: Linear
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates, padding included."""
-        result = 1
-        for axis in self.axes:
-            result *= axis.length
-        return result
-
     def nest(self, a: Layout, w: Layout | None, o: Layout) -> Nest:
         """The loop nest for operands in given layouts; None for a constant W, in row-major order.
 
@@ -94,60 +86,6 @@ class Contraction:
                     cuts.setdefault(axis, set()).add(size)
         pieces = self._pieces(cuts)
         return _bind(self, pieces, regions, layouts)
-
-    def swap(self) -> Contraction:
-        """The operands exchanged, rows and columns with them."""
-        other = {Role.ROW: Role.COLUMN, Role.COLUMN: Role.ROW}
-        axes = tuple(replace(axis, role=other.get(axis.role, axis.role)) for axis in self.axes)
-        return replace(self, axes=axes, a=self.w, w=self.a)
-
-    def widen(self, name: str, size: int) -> Contraction:
-        """``size`` iterations of a batch axis g as one block-diagonal product.
-
-        The axis becomes g/size, a reduction axis g.i (which moves A and W) and a column axis g.j
-        (which moves O and the channel); W exists only where g.i equals g.j. Costs ``size`` times
-        the multiplications and makes a depthwise convolution dense.
-
-        Raises:
-            SystolabError: the axis is not a batch axis.
-        """
-        at = next(i for i, axis in enumerate(self.axes) if axis.name == name)
-        axis = self.axes[at]
-        if axis.role is not Role.BATCH:
-            raise SystolabError(f"Axis '{name}' must be a batch axis to widen, not {axis.role}")
-        parts = (
-            Axis(f"{name}/{size}", Role.BATCH, -(-axis.length // size)),
-            Axis(f"{name}.i", Role.REDUCTION, size),
-            Axis(f"{name}.j", Role.COLUMN, size),
-        )
-        before, after = self.axes[:at], self.axes[at + 1 :]
-
-        def respelled(form: Linear, reading: bool) -> Linear:
-            g = form.coefficients[at]
-            inner = (g, 0) if reading else (0, g)
-            return Linear(
-                form.offset,
-                (*form.coefficients[:at], g * size, *inner, *form.coefficients[at + 1 :]),
-            )
-
-        unit = Linear(0, tuple(int(i == at) for i in range(len(self.axes))))
-        diagonal = Linear(0, (*(0,) * (at + 1), 1, -1, *(0,) * len(after)))
-
-        def moved(region: Region, reading: bool) -> Region:
-            conditions = [(respelled(form, reading), bound) for form, bound in region.conditions]
-            if axis.length % size:
-                conditions.append((respelled(unit, reading), axis.length))
-            coordinates = tuple(respelled(form, reading) for form in region.coordinates)
-            return replace(region, coordinates=coordinates, conditions=tuple(conditions))
-
-        w = moved(self.w, True)
-        return Contraction(
-            (*before, *parts, *after),
-            moved(self.a, True),
-            replace(w, conditions=(*w.conditions, (diagonal, 1))),
-            moved(self.o, False),
-            respelled(self.channel, False),
-        )
 
     def _cuts(self, coordinate: Linear, block: int) -> dict[int, int]:
         """Where axes must be cut so that a coordinate's block number and position are affine."""

@@ -10,7 +10,6 @@ element of A or W whose condition fails counts as zero, one of O is not written.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -103,10 +102,6 @@ class Nest:
     @property
     def lengths(self) -> tuple[int, ...]:
         return tuple(loop.length for loop in self.loops)
-
-    def macs(self) -> int:
-        """Multiply-accumulates of the nest, padding included."""
-        return math.prod(self.lengths)
 
     def of(self, role: Role) -> tuple[Loop, ...]:
         """The loops with a role."""

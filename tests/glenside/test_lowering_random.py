@@ -10,11 +10,11 @@ from formats.accumulator import Exact
 from glenside.contraction import NotAffineError
 from glenside.layout import Layout
 from glenside.lowering import lower
-from glenside.shapes import convolution, product
 from rtl.kernel import Array, Mode
 from rtl.timing import cycles
 from rtl.values import run
 from tests.glenside.lowered import check, codes, integers, machine
+from tests.glenside.shapes import convolution, product
 from tests.glenside.test_lowering import direct_convolution
 
 LAYOUTS = ("NCHW", "NHWC", "NCHW2c", "NCHW4c", "NC8cHW", "HWCN", "N2nCHW")
