@@ -9,7 +9,6 @@ PyVerilator's own class.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import sys
 import types
@@ -20,9 +19,16 @@ if TYPE_CHECKING:
     from pyverilator import PyVerilator
 
 _PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)(?:,\d+)?\);")
-_INTERNAL = re.compile(
-    r"(?:CData|SData|IData|QData|VlWide<\d+>)\s*/\*(\d+):(\d+)\*/\s+(\w+__DOT__\w+);"
+_SIGNAL = re.compile(
+    r"^ *(?:CData|SData|IData|QData|VlWide<\d+>)/\*(\d+):(\d+)\*/ (\w+__DOT__\w+);", re.MULTILINE
 )
+_ARRAY = re.compile(
+    r"^ *VlUnpacked<(?:CData|SData|IData|QData|VlWide<\d+>)/\*(\d+):(\d+)\*/, (\d+)> "
+    r"(\w+__DOT__\w+);",
+    re.MULTILINE,
+)
+# The signals that matter; the others may be optimised away or copied.
+_PUBLIC = ("__DOT__sum_q", "__DOT__busy_q", "__DOT__banks_q")
 # A context and a time for each instance: Verilator adds no model to a context in which time passed.
 _OWN_CONTEXT = (
     ("return main_time;", "return 0;"),
@@ -33,11 +39,8 @@ _OWN_CONTEXT = (
         "auto* context = top->contextp();\n        delete top;\n        delete context;",
     ),
 )
-_NO_DATA = '"null"'  # JSON in a C string
-# PyVerilator cannot spell array indices (generate blocks are indexed), nor what Verilator numbers.
-_UNSPEAKABLE = re.compile(r"__BRA__|__KET__|__0(?![0-9A-F]{2})")
 # Not $finish: the designs have none, and the runtime defines the handler.
-_FINISH = re.compile(r"void vl_finish .*?\n}\n(?=// function definitions)", re.DOTALL)
+_FINISH = re.compile(r"^void vl_finish .*?^}\n", re.DOTALL | re.MULTILINE)
 
 
 def wrapper_source(generated: Path, top: str) -> str:
@@ -51,17 +54,19 @@ def wrapper_source(generated: Path, top: str) -> str:
     from pyverilator import verilatorcpp
 
     header = (generated / f"V{top}.h").read_text(encoding="utf-8")
-    inputs, outputs = [], []
+    inputs: list[tuple[str, int]] = []
+    outputs: list[tuple[str, int]] = []
     for kind, name, high, low in _PORT.findall(header):
         width = int(high) - int(low) + 1
         (inputs if kind == "IN" else outputs).append((name, width))
-    internals = _internals(generated, top)
-    text: str = verilatorcpp.template_cpp(top, inputs, outputs, internals, _NO_DATA)
+    internals = _internals((generated / f"V{top}___024root.h").read_text(encoding="utf-8"), top)
+    names = [(name, width) for name, width, _ in internals]
+    text: str = verilatorcpp.template_cpp(top, inputs, outputs, names, '"null"')
     text = text.replace('"verilated.h"', f'"verilated.h"\n#include "V{top}___024root.h"')
     for theirs, ours in _OWN_CONTEXT:
         text = text.replace(theirs.format(top=top), ours.format(top=top))
-    for name, _ in internals:
-        text = text.replace(f"top->{name}", f"top->rootp->{name}")
+    members = {name: member for name, _, member in internals}
+    text = re.sub(r"top->(\w+__DOT__\w+)", lambda m: f"top->rootp->{members[m[1]]}", text)
     return _FINISH.sub("", text)
 
 
@@ -83,17 +88,26 @@ def open_model(library: Path) -> PyVerilator:
 
 def handle(sim: PyVerilator) -> int:
     """Address of the Verilated model behind a PyVerilator object, for ``systolab_attach``."""
-    model = sim.model
-    return int(model.value if isinstance(model, ctypes.c_void_p) else model)
+    return int(sim.model)
 
 
-def _internals(generated: Path, top: str) -> list[tuple[str, int]]:
-    root = (generated / f"V{top}___024root.h").read_text(encoding="utf-8")
+def _internals(root: str, top: str) -> list[tuple[str, int, str]]:
+    """Name, width and C++ member of the signals that matter.
+
+    PyVerilator cannot spell indices, so those of generate blocks and arrays become part of a name:
+    element 5 of ``sum_q`` is ``sum_q_5``.
+    """
     found = []
-    for high, low, name in _INTERNAL.findall(root):
-        if name.startswith(f"{top}__DOT__") and not _UNSPEAKABLE.search(name):
-            found.append((name, int(high) - int(low) + 1))
-    return found
+    for high, low, member in _SIGNAL.findall(root):
+        found.append((member, int(high) - int(low) + 1, member))
+    for high, low, size, member in _ARRAY.findall(root):
+        for i in range(int(size)):
+            found.append((f"{member}_{i}", int(high) - int(low) + 1, f"{member}[{i}]"))
+    return [
+        (name.replace("__BRA__", "_").replace("__KET__", ""), width, member)
+        for name, width, member in found
+        if member.startswith(f"{top}__DOT__") and any(part in member for part in _PUBLIC)
+    ]
 
 
 def _provide_tclwrapper() -> None:
