@@ -30,7 +30,8 @@ def _widen(size: int) -> Rule:
         conditions="both operands are matrices per batch element, the right one of one row; "
         f"{size} divides the batch",
         when='(= t (Compute "dot-product" (CartesianProduct a b 1)))'
-        " (= aa (access-dims a)) (= 2 (vec-length aa)) (= ab (access-dims b)) (= g (vec-get ab 0)) (= 1 (vec-get ab 1))"
+        " (= aa (access-dims a)) (= 2 (vec-length aa))"
+        " (= ab (access-dims b)) (= g (vec-get ab 0)) (= 1 (vec-get ab 1))"
         " (= i (item-dims a)) (= 1 (vec-length i)) (= k (vec-get i 0)) (= m (vec-get aa 1))"
         f" (= 0 (% g {size})) (= gs (/ g {size})) (= ta (access-dims t))",
         then=f"(union t (Reshape {back} ta (vec-empty))) "
