@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from cosim.case import Axis, Case, Difference, Dimension, axes
+import numpy as np
+
+from cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
 from cosim.check.context import Context
+from cosim.check.kernels import Data
 from cosim.check.report import Finding
 from cosim.check.value import comparison
 from cosim.expected import Expected
@@ -15,6 +18,7 @@ from cosim.minimise import Minimised, minimise
 from cosim.model import Model, Waveform
 from cosim.vcd import PERIOD, Waves, read, save_file
 from formats.errors import SystolabError
+from rtl.gemm import gemm_kernel
 from rtl.kernel import Mode
 
 _LONGEST = 20_000  # cycles of a case whose whole waveform is read
@@ -46,7 +50,7 @@ class Divergence:
     def explain(self, stage: str, case: Case, difference: Difference) -> Finding:
         """Minimise a case on which the machines differ, and say where they part."""
         context = self._context
-        small = minimise(case, context.array, context.software, context.rtl)
+        small, warm = self._minimised(case)
         command = f"{self._command} --stage {stage}" if self._staged else self._command
         if small is None:
             what = "does not finish or leaves its memories"
@@ -63,13 +67,29 @@ class Divergence:
             rows.append(("expected", f"{small.difference.expected} cycles"))
             rows.append(("found", f"{small.difference.found} cycles"))
             summary = f"{stage}: the RTL takes other than the predicted cycles"
-        place, files = self._locate(small.case)
+        place, files = self._locate(small.case, warm)
         if place is not None:
             rows += [("first wrong", place.block), ("signal", place.signal)]
             rows += [("cycle", str(place.cycle)), *((f"  {a}", b) for a, b in place.rows)]
         elif small.difference.what == "code":
             rows.append(("first wrong", "no signal before the output port: see the waveform"))
         return Finding(summary, tuple(rows), files, command)
+
+    def _minimised(self, case: Case) -> tuple[Minimised | None, Case | None]:
+        """The minimised case, and what a new instance must run before it to show the difference.
+
+        Registers that a fault leaves alone may hold something from the kernels before.
+        """
+        context = self._context
+        array = context.array
+        data = Data(array, np.random.default_rng(context.seed))
+        before = data.case(gemm_kernel(array, 2 * array.rows, 2 * array.rows, 2 * array.cols))
+        for warm in (None, before):
+            device = hardware_model(array, context.model, fresh=True, warm=warm)
+            small = minimise(case, array, context.software, device)
+            if small is not None:
+                return small, warm
+        return minimise(case, array, context.software, context.rtl), None
 
     def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
         """The output element, and the operands that are left."""
@@ -94,27 +114,32 @@ class Divergence:
             rows.append(("reduction step", f"{step}, in PE row {pe}, column {column}"))
         return rows
 
-    def _locate(self, case: Case) -> tuple[Place | None, tuple[tuple[str, str], ...]]:
+    def _locate(
+        self, case: Case, warm: Case | None
+    ) -> tuple[Place | None, tuple[tuple[str, str], ...]]:
         """The earliest wrong signal and the files that show it."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             path = self._directory / "divergence.vcd"
-            waves = self._waves(case, path, Waveform(path, 0, _LONGEST))
+            waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
         except (OSError, SystolabError) as error:
             return None, (("waveform", f"none: {error}"),)
         place = Locator(case, self._context.array, waves).first()
         if place is not None:
             start = max(0, place.cycle - _BEFORE)
-            self._waves(case, path, Waveform(path, start, place.cycle + _AFTER))
+            self._waves(case, warm, Waveform(path, start, place.cycle + _AFTER))
         save = path.with_suffix(".gtkw")
         centre = 0 if place is None else max(0, place.cycle - _BEFORE)
         save_file(save, path, _shown(waves, place), PERIOD * centre)
         return place, (("waveform", str(path)), ("GTKWave save file", str(save)))
 
-    def _waves(self, case: Case, path: Path, waveform: Waveform) -> Waves:
+    def _waves(self, case: Case, warm: Case | None, waveform: Waveform) -> Waves:
+        self._traced.renew()
+        if warm is not None:
+            hardware_model(self._context.array, self._traced)(warm)
         memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
         self._traced.run(case.kernel, *memories, case.stall_seed, waveform, _LONGEST)
-        return read(path)
+        return read(waveform.path)
 
 
 def _shape(case: Case) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.case import Case
+from cosim.check.binary32 import canonical_bits
 from formats import softfloat as sf
 from formats.engines.spec import units
 from formats.format import Format
@@ -60,7 +61,7 @@ def _one(fmt: Format, code: int) -> NDArray[np.float32]:
 
 
 def _bits(x: NDArray[np.float32]) -> int:
-    return sf.CANONICAL_NAN if np.isnan(x[0]) else int(x.view(np.uint32)[0])
+    return int(canonical_bits(x)[0])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.case import Case
+from cosim.check import binary32
+from cosim.check.binary32 import canonical_bits
 from cosim.check.value import binary32_text, code_text, comparison32, exact
 from cosim.expected import Expected, Sum, first_difference
 from cosim.vcd import Signal, Waves
@@ -364,7 +366,7 @@ def _pair(x: int, y: int) -> tuple[F32, F32]:
 
 
 def _word(x: F32) -> int:
-    return sf.CANONICAL_NAN if np.isnan(x[0]) else int(x.view(np.uint32)[0])
+    return int(canonical_bits(x)[0])
 
 
 def _multiply(x: int, y: int) -> int:
@@ -376,6 +378,4 @@ def _add(x: int, y: int) -> int:
 
 
 def _clamp(x: int, low: int, high: int) -> int:
-    values = np.array([x, low, high], np.uint32).view(np.float32)
-    result = sf.clamp(values[:1], values[1], values[2])
-    return int(np.ascontiguousarray(result).view(np.uint32)[0])
+    return int(binary32.clamp(np.array([x], np.uint32), low, high)[0])

@@ -74,8 +74,8 @@ class Model:
         random_registers: seed for the initial contents of all registers; None starts them at zero.
         trace: build with tracing.
         wrap: with tracing also PyVerilator's entry points.
-        python: open the model through PyVerilator, which needs tracing and implies it: ports, clock,
-            waveforms and internals of this very instance are at ``python``.
+        python: open the model through PyVerilator, which implies tracing: ports, clock, waveforms
+            and internals of this very instance are at ``python``.
         sources: the array's sources, where they are not the generated ones.
         mutant: fault to activate in sources that are a mutant schema (``cosim.mutate_source``); 0
             activates none, None says that they are not a schema.
@@ -104,13 +104,35 @@ class Model:
         if mutant is not None:
             self._library.systolab_select_mutant(mutant)
         self._lock = threading.Lock()
-        randomise = random_registers is not None
+        self._random_registers = random_registers
         self.python = open_model(self.build.library) if python else None
         self._handle: int | None = (
             self._library.systolab_attach(handle(self.python))
             if self.python is not None
-            else self._library.systolab_new(int(randomise), (random_registers or 0) & 0x7FFFFFFF)
+            else self._new()
         )
+
+    def _new(self) -> int:
+        seed = self._random_registers
+        created: int = self._library.systolab_new(int(seed is not None), (seed or 0) & 0x7FFFFFFF)
+        return created
+
+    def renew(self, mutant: int | None = None) -> None:
+        """Start over with a new instance, whose registers are as after construction.
+
+        Args:
+            mutant: fault to activate from now on, in sources that are a mutant schema.
+
+        Raises:
+            SystolabError: the model is closed, or belongs to PyVerilator.
+        """
+        with self._lock:
+            if self._handle is None or self.python is not None:
+                raise SystolabError("Model must be open and its own to start over")
+            self._library.systolab_delete(self._handle)
+            if mutant is not None:
+                self._library.systolab_select_mutant(mutant)
+            self._handle = self._new()
 
     def run(
         self,
@@ -119,8 +141,8 @@ class Model:
         w_mem: Codes,
         scale: NDArray[np.float32],
         bias: NDArray[np.float32],
-        lo: float,
-        hi: float,
+        lo: float | np.float32,
+        hi: float | np.float32,
         o_mem: Codes,
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
@@ -219,7 +241,8 @@ class Model:
             first -= 1 << 32
         return SystolabError(
             f"Active lanes of stream {stream} must stay within addresses 0 to {size - 1}, not "
-            f"reach the line from {first} to {first + self.array.line - 1} (cycle {job.fault_cycle})"
+            f"reach the line from {first} to {first + self.array.line - 1} "
+            f"(cycle {job.fault_cycle})"
         )
 
 

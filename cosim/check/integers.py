@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import softfloat as sf
-
 U32 = NDArray[np.uint32]
 Integers = NDArray[np.int64] | NDArray[np.object_]  # Python integers where 64 bits are too few
 
@@ -38,10 +36,3 @@ def to_words(numbers: Integers, bits: int) -> U32:
 def _signed(value: int, bits: int) -> int:
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def canonical_bits(x: NDArray[np.float32]) -> U32:
-    """Bits of binary32 values, every NaN as 0x7fc00000."""
-    bits = np.ascontiguousarray(x).view(np.uint32).copy()
-    bits[np.isnan(x)] = sf.CANONICAL_NAN
-    return bits

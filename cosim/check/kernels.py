@@ -201,21 +201,6 @@ def random_gemm(array: Array, rng: np.random.Generator) -> Kernel:
     return gemm_kernel(array, m, k, n, _MODES[int(rng.integers(0, 2))], *strides)
 
 
-def overflowing(array: Array, data: Data, mode: Mode, length: int) -> Case:
-    """Products of the largest magnitudes, first all of one sign, then of the other."""
-    n = array.cols
-    kernel = gemm_kernel(array, 2, length, n, mode)
-    case = data.case(kernel)
-    largest_a, largest_w = (inputs.extreme_codes(fmt) for fmt in (array.act, array.weight))
-    top_a = largest_a[np.argmax(np.abs(array.act.values[largest_a]))]
-    signs = data.rng.choice(largest_w, n)
-    a = np.full((2, length), top_a)
-    a[1, length // 2 :] = negated(array.act, a[1, length // 2 :])
-    case.a[:] = stored(a.reshape(-1), array.act)
-    case.w[:] = stored(np.tile(signs, length), array.weight)
-    return case
-
-
 def symmetric(fmt: Format) -> Codes:
     """Codes whose negated value is in the table as well."""
     codes = inputs.usable_codes(fmt, False)

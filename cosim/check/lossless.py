@@ -21,6 +21,7 @@ from formats.postprocess import to_binary32
 from formats.tensor import Codes
 from rtl import values
 from rtl.gemm import gemm_kernel
+from rtl.hardware import specialise
 from rtl.kernel import AccessPattern, Array, Kernel, Mode
 
 
@@ -138,6 +139,36 @@ def cancelling(array: Array, data: Data, mode: Mode, length: int) -> Case:
     case.a[:] = stored(codes, array.act)
     case.w[:] = stored(np.concatenate([w, w, tail_w]).reshape(-1), array.weight)
     return nulled(array, case, np.zeros(1, np.int64))
+
+
+def overflowing(array: Array, data: Data, mode: Mode, length: int) -> Case:
+    """One output row of products of the largest magnitude, of one sign in each column, lossless.
+
+    Columns alternate in sign; the last step is a random product.
+    """
+    n = array.cols
+    kernel = gemm_kernel(array, 1, length, n, mode)
+    case = data.case(kernel)
+    act, weight = inputs.extreme_codes(array.act), inputs.extreme_codes(array.weight)
+    positive = _largest(array.act.values, act, 1)
+    both = [_largest(array.weight.values, weight, sign) for sign in (1, -1)]
+    w = np.tile(np.resize(both, n), (length, 1))
+    w[-1] = data.rng.choice(inputs.usable_codes(array.weight, False), n)
+    case.a[:] = stored(np.full(length, positive), array.act)
+    case.w[:] = stored(w.reshape(-1), array.weight)
+    return nulled(array, case, np.zeros(1, np.int64))
+
+
+def edge_lengths(array: Array) -> list[int]:
+    """Reductions of largest products that end around the accumulator's limits, and the longest."""
+    limit = array.k_max
+    lengths = {3, array.rows, array.rows + 1, 64, limit}
+    parameters = specialise(array)
+    if not parameters.float32:
+        product = array.act.ratio * array.weight.ratio << parameters.product_shift
+        edge = (1 << (parameters.acc_bits - 1)) // product
+        lengths |= {edge - 1, edge, edge + 1, edge + 2, 2 * edge + 1, 3 * edge}
+    return sorted(length for length in lengths if 2 <= length <= limit)
 
 
 def pairs(

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.check import inputs
+from cosim.check import binary32, inputs
+from cosim.check.binary32 import canonical_bits
 from cosim.check.blocks import Tally
 from cosim.check.context import Context
-from cosim.check.integers import canonical_bits, from_words
+from cosim.check.integers import from_words
 from cosim.check.report import Coverage, Finding, StageResult
 from cosim.check.value import binary32_text, comparison32
 from formats import softfloat as sf
@@ -82,13 +83,12 @@ def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32)
         found = context.units.clamp(
             values, np.full_like(values, bits[0]), np.full_like(values, bits[1])
         )
-        expected = sf.clamp(values.view(np.float32), np.float32(low), np.float32(high))
-        bit_pattern = np.ascontiguousarray(expected).view(np.uint32)
+        expected = binary32.clamp(values, int(bits[0]), int(bits[1]))
 
         def explain(
             i: int,
             values: U32 = values,
-            expected: U32 = bit_pattern,
+            expected: U32 = expected,
             found: U32 = found,
             low: float = low,
             high: float = high,
@@ -98,9 +98,9 @@ def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32)
                 *comparison32(int(expected[i]), int(found[i])),
                 ("signal", "value_o of systolab_f32_clamp"),
             )
-            return Finding("the clamp differs from SoftFloat's comparisons", rows)
+            return Finding("the clamp differs from IEEE 754's comparisons", rows)
 
-        tally.compare(bit_pattern, found, explain)
+        tally.compare(expected, found, explain)
 
 
 def _convert(context: Context, tally: Tally, rng: np.random.Generator) -> None:

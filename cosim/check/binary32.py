@@ -1,0 +1,27 @@
+"""binary32 values by their bits: canonical NaN, and the clamp, which rounds nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+U32 = NDArray[np.uint32]
+F32 = NDArray[np.float32]
+
+CANONICAL_NAN = 0x7FC00000
+
+
+def canonical_bits(x: F32) -> U32:
+    """Bits of binary32 values, every NaN as 0x7fc00000."""
+    bits = np.ascontiguousarray(x).view(np.uint32).copy()
+    bits[np.isnan(x)] = CANONICAL_NAN
+    return bits
+
+
+def clamp(x: U32, low: int, high: int) -> U32:
+    """``x < low ? low : high < x ? high : x`` on bits; NaN passes unchanged, -0 equals +0."""
+    limits = np.array([low, high], np.uint32).view(np.float32)
+    with np.errstate(invalid="ignore"):
+        values = x.view(np.float32)
+        below, above = values < limits[0], limits[1] < values
+    return np.where(below, np.uint32(low), np.where(above, np.uint32(high), x)).astype(np.uint32)

@@ -1,0 +1,282 @@
+"""Bugs of the kind seen in the wild, planted in the RTL: found, minimised and located."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import formats
+from cosim.case import software
+from cosim.check.context import Context, Level
+from cosim.check.kernels import Data
+from cosim.check.machine import Explain
+from cosim.check.report import Finding, StageResult
+from cosim.check.stages import Request, check
+from cosim.divergence import Divergence
+from cosim.expected import Expected, first_difference
+from cosim.vcd import read, save_file
+from formats.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
+from formats.format import Format
+from rtl import values
+from rtl.gemm import gemm_kernel
+from rtl.hardware import hardware
+from rtl.kernel import Array, Mode
+
+AF8 = formats.get("adaptivfloat:8,3")
+
+Files = dict[str, str]
+
+
+def found(
+    tmp_path: Path,
+    stages: Sequence[str],
+    accumulator: Accumulator,
+    bug: Callable[[Files], None],
+    fmt: Format = AF8,
+) -> StageResult:
+    """The stage that fails first on a 2x2 array with a bug."""
+    array = Array(2, 2, fmt, fmt, fmt, accumulator)
+    sound = hardware(array)
+    files = dict(sound.files)
+    bug(files)
+    assert files != dict(sound.files)
+
+    def explainer(context: Context) -> Explain:
+        return Divergence(context, tmp_path, "systolab check F --seed 0").explain
+
+    request = Request(array, Level.QUICK, 0, stages)
+    report = check(request, explainer, replace(sound, files=files))
+    return next(stage for stage in report.stages if stage.differ)
+
+
+def details(stage: StageResult) -> tuple[Finding, dict[str, str]]:
+    assert stage.finding is not None
+    return stage.finding, {label.strip(): text for label, text in stage.finding.details}
+
+
+def change(name: str, old: str, new: str) -> Callable[[Files], None]:
+    def bug(files: Files) -> None:
+        assert files[name].count(old) == 1, (name, old)
+        files[name] = files[name].replace(old, new)
+
+    return bug
+
+
+def test_weights_loaded_one_cycle_late(tmp_path: Path) -> None:
+    bug = change(
+        "systolab_mesh_int.sv",
+        "shadow_d[i] = load_d[i] ? pass_d[i] : shadow_q[i];",
+        "shadow_d[i] = load_q[i] ? pass_q[i] : shadow_q[i];",
+    )
+    finding, rows = details(found(tmp_path, ["tile"], Exact(), bug))
+    assert "1 product(s)" in rows["minimised"]
+    assert rows["first wrong"] == "processing elements of column 0"
+    assert rows["signal"].endswith("g_column[0].u_accumulator.sum_i")
+    assert re.match(r"row 0, column 0, acting in cycle \d+", rows["PE"])
+    assert rows["reduction step"].startswith("0")
+    assert finding.command == "systolab check F --seed 0 --stage tile"
+    files = dict(finding.files)
+    waves = read(Path(files["waveform"]))
+    cycle = int(rows["cycle"])
+    assert waves.first <= cycle <= waves.last
+    signal = waves.get(rows["signal"])
+    assert signal is not None
+    # What the waveform shows in that cycle is what the report says was found.
+    assert rows["found"].startswith(f"{signal.signed(cycle)} ")
+    assert rows["signal"] in Path(files["GTKWave save file"]).read_text()
+
+
+@pytest.mark.slow
+def test_one_wrong_code_of_256(tmp_path: Path) -> None:
+    def bug(files: Files) -> None:
+        lines = files["systolab_weight_decoder.sv"].splitlines(keepends=True)
+        rows = {
+            match[1]: i for i, line in enumerate(lines) if (match := re.search(r"// (\d+): ", line))
+        }
+        lines[rows["33"]] = lines[rows["34"]]
+        files["systolab_weight_decoder.sv"] = "".join(lines)
+
+    stage = found(tmp_path, ["product"], Exact(), bug)
+    _, rows = details(stage)
+    assert stage.differ == 2 * 254  # both modes, all activations but the two zeros
+    assert "1 product(s)" in rows["minimised"]
+    assert rows["first wrong"] == "weight decoder, lane 0"
+    assert rows["code"] == "code 33 (0x21) = 4.25"
+
+
+@pytest.mark.slow
+def test_negative_ties_rounded_away(tmp_path: Path) -> None:
+    """A tie between -4.25 and -4.5 must go to the even code, -4.25's neighbour."""
+
+    def bug(files: Files) -> None:
+        keys = AF8.encoder().keys.tolist()
+        tie = np.array([-4.375], np.float32).view(np.uint32)[0]
+        key = int(tie) ^ 0xFFFFFFFF
+        near = next(k for k in keys if abs(k - key) <= 1)
+        moved = key + 1 if near == key else key
+        text = files["systolab_out_encoder.sv"]
+        assert text.count(f"32'h{near:08x}") == 1
+        files["systolab_out_encoder.sv"] = text.replace(f"32'h{near:08x}", f"32'h{moved:08x}")
+
+    stage = found(tmp_path, ["encoder"], Exact(), bug)
+    _, rows = details(stage)
+    assert stage.differ == 1
+    assert rows["input"].endswith("= -4.375")
+    assert rows["distance"] in ("+1 ulp of adaptivfloat:8,3", "-1 ulp of adaptivfloat:8,3")
+    stage = found(tmp_path, ["pipeline"], Exact(), bug)
+    _, rows = details(stage)
+    assert rows["first wrong"] == "post-processing of column 0: code"
+    assert rows["clamped"].endswith("= -4.375")
+
+
+@pytest.mark.slow
+def test_exponent_of_subnormals_off_by_one(tmp_path: Path) -> None:
+    """The decoder takes the exponent of subnormals from their field, one too small."""
+
+    def bug(files: Files) -> None:
+        lines = files["systolab_act_decoder.sv"].splitlines(keepends=True)
+        for i, line in enumerate(lines):
+            match = re.search(r"9'h(\w+)(,?)  // (\d+): ", line)
+            if match and 1 <= int(match[3]) % 128 <= 7:
+                word = int(match[1], 16)
+                half = (word & 0x1F) >> 1 | (word & 0x10)  # arithmetic shift of the significand
+                lines[i] = line.replace(f"9'h{match[1]}", f"9'h{word & 0x1E0 | half:03x}")
+        files["systolab_act_decoder.sv"] = "".join(lines)
+
+    e4m3 = formats.get("e4m3fn")
+    stage = found(tmp_path, ["product"], Exact(), bug, e4m3)
+    _, rows = details(stage)
+    assert rows["first wrong"] == "activation decoder, lane 0"
+    assert "1 product(s)" in rows["minimised"]
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_adder_is_seen_by_testfloats_operands(tmp_path: Path) -> None:
+    bug = change(
+        "systolab_f32_add.sv",
+        "lesser_exp = (lesser[30:23] == 8'd0) ? 8'd1 : lesser[30:23];",
+        "lesser_exp = lesser[30:23];",
+    )
+    _, rows = details(found(tmp_path, ["post-processing"], Float32(), bug))
+    assert rows["signal"] == "sum_o of systolab_f32_add"
+
+
+@pytest.mark.slow
+def test_accumulator_one_bit_short(tmp_path: Path) -> None:
+    def bug(files: Files) -> None:
+        name = "systolab_top.v"
+        assert ".AccWidth(28)" in files[name]
+        files[name] = files[name].replace(".AccWidth(28)", ".AccWidth(27)")
+
+    _, rows = details(found(tmp_path, ["column"], Wrap(28), bug))
+    assert rows["first wrong"].startswith(("processing elements of column", "accumulator of col"))
+    expected, wrong = rows.get("expected sum") or rows["expected total"], rows["found"]
+    difference = int(expected.split()[0]) - int(wrong.split()[0])
+    assert difference % (1 << 27) == 0
+    assert difference != 0
+
+
+# --- the expected sequences against the software model -----------------------------------------
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("accumulator", [Exact(), Wrap(24), Saturate(25), Float32()])
+def test_expected_sums_are_those_of_the_software_model(
+    mode: Mode, accumulator: Accumulator
+) -> None:
+    array = Array(3, 2, AF8, AF8, AF8, accumulator)
+    data = Data(array, np.random.default_rng(5))
+    for _ in range(5):
+        m, k, n = (int(x) for x in data.rng.integers(1, 8, 3))
+        case = data.case(gemm_kernel(array, m, k, n, mode))
+        result = values.run(
+            case.kernel,
+            array,
+            case.a,
+            case.w,
+            case.scale,
+            case.bias,
+            case.lo,
+            case.hi,
+            case.o,
+            keep_acc=True,
+        )
+        assert result.acc is not None
+        acc = result.acc
+        if acc.dtype == np.float32:
+            acc = acc.view(np.uint32)
+        expected = Expected(case, array)
+        for column in range(case.kernel.w.lanes):
+            last = {(item.outer, item.row): item.total for item in expected.sums(column)}
+            for (outer, row), total in last.items():
+                assert int(acc[outer, row, column]) == total
+
+
+def test_an_address_is_traced_back_to_its_element() -> None:
+    array = Array(2, 2, AF8, AF8, AF8, Exact())
+    case = Data(array, np.random.default_rng(1)).case(gemm_kernel(array, 3, 2, 5))
+    expected = Expected(case, array)
+    assert expected.output_element(0) == (0, 0, 0)
+    assert expected.output_element(2 * 5 + 3) == (1, 2, 1)
+    assert software(array)(case).cycles > 0
+
+
+def test_sequences_differ_at() -> None:
+    assert first_difference([1, 2], [1, 2]) is None
+    assert first_difference([1, 2], [1, 3]) == 1
+    assert first_difference([1, 2], [1]) == 1
+    assert first_difference([], [1]) == 0
+
+
+# --- waveforms ---------------------------------------------------------------------------------
+
+DUMP = """$timescale 1ps $end
+$scope module TOP $end
+$var wire 1 ! clk $end
+$scope module u $end
+$var wire 4 # x [3:0] $end
+$var wire 4 # same [3:0] $end
+$upscope $end
+$upscope $end
+$enddefinitions $end
+#20
+1!
+b1111 #
+#25
+0!
+#30
+b0x01 #
+"""
+
+
+def test_waveforms_are_read_by_cycle(tmp_path: Path) -> None:
+    path = tmp_path / "w.vcd"
+    path.write_text(DUMP)
+    waves = read(path)
+    assert (waves.first, waves.last) == (2, 3)
+    x, same, clk = (waves.get(name) for name in ("TOP.u.x", "TOP.u.same", "TOP.clk"))
+    assert x is not None
+    assert clk is not None
+    assert x is same
+    assert [x.at(cycle) for cycle in range(5)] == [0, 0, 15, 1, 1]
+    assert x.signed(2) == -1
+    assert [clk.at(2), clk.at(3)] == [1, 0]
+    assert waves.get("TOP.y") is None
+
+
+def test_save_files_name_the_waveform_and_the_signals(tmp_path: Path) -> None:
+    save_file(tmp_path / "w.gtkw", tmp_path / "w.vcd", ["TOP.clk", "TOP.u.x[3:0]"], 20)
+    assert (tmp_path / "w.gtkw").read_text().splitlines() == [
+        '[dumpfile] "w.vcd"',
+        "[timestart] 20",
+        "[pos] -1 -1",
+        "@28",
+        "TOP.clk",
+        "@22",
+        "TOP.u.x[3:0]",
+    ]
