@@ -89,7 +89,7 @@ def _run_limbs(spec: Spec, operands: Operands) -> Result:
     limbs_a = _used(limbs(spec.fmt_a, count_a), operands.a)
     limbs_w = _used(limbs(spec.fmt_w, count_w), operands.w)
     m, k, n = operands.shape
-    wide = np.zeros((m, n), dtype=np.object_)
+    wide = np.zeros((0, 0) if spec.is_int64 else (m, n), dtype=np.object_)
     modular = np.zeros((m, n) if spec.is_int64 else (0, 0), dtype=np.uint64)
     for columns in _column_blocks(operands, 8 * max(1, len(limbs_w))):
         width = columns.stop - columns.start

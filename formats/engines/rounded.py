@@ -24,6 +24,9 @@ from formats.engines.tables import values32, values64
 from formats.format import Format
 from formats.native.library import check, library, matrix, rows
 
+_MIN_ROWS = 256  # w is decoded again for every block of rows
+_BLOCK_ELEMENTS = 1 << 17
+
 
 def _lacks(spec: Spec) -> str | None:
     if not isinstance(spec.accumulator, Float):
@@ -72,10 +75,30 @@ def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     rounding = _rounding(spec)
     if rounding is None:
         raise ValueError("engine run without its precondition")
-    narrow = fits_binary32(spec, rounding)
+    m, _, n = operands.shape
+    out = np.empty((m, n), dtype=np.float32)
+    if fits_binary32(spec, rounding):
+        _accumulate(spec, rounding, operands, out)
+    else:
+        step = max(_MIN_ROWS, _BLOCK_ELEMENTS // max(n, 1))
+        for first in range(0, m, step):
+            part = Operands(operands.a[first : first + step], operands.w)
+            sums = np.empty((part.a.shape[0], n))
+            _accumulate(spec, rounding, part, sums)
+            out[first : first + step] = sums
+    return canonical(out) if _has_specials(spec, rounding) else out
+
+
+def _accumulate(
+    spec: Spec,
+    rounding: BinaryRounding,
+    operands: Operands,
+    out: NDArray[np.float32] | NDArray[np.float64],
+) -> None:
+    """Compute in the carrier that ``out`` has."""
     m, k, n = operands.shape
-    out = np.empty((m, n), dtype=np.float32 if narrow else np.float64)
     a, w = rows(operands.a), rows(operands.w)
+    narrow = out.itemsize == 4
     compiled = library()
     function = compiled.systolab_dot_round32 if narrow else compiled.systolab_dot_round64
     parameters = rounding.native()
@@ -90,8 +113,6 @@ def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
             out.ctypes.data,
         )
     )
-    result = out.astype(np.float32, copy=False)
-    return canonical(result) if _has_specials(spec, rounding) else result
 
 
 def _table(fmt: Format, narrow: bool) -> int:
