@@ -114,7 +114,7 @@ def test_weight_stationary_closed_form(rows: int, cols: int, t: int) -> None:
                 o_strides=(side, 1),
             )
             totals.append(cycles(kernel, array))
-        period = max(tiles * t, (tiles * t + t + rows + cols + 8) / 2)
+        period = max(tiles * t, (tiles * t + t + rows + cols + 8) / 2, t + 6)
         assert totals[1] - totals[0] == 20 * period
 
 
