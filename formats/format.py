@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from formats import quantization
 from formats.codebook import Codebook, Neighbours
 from formats.encode import Projector
 from formats.errors import SystolabError
@@ -25,18 +26,11 @@ from formats.projection import (
 from formats.rounding import Rounding, Saturation
 from formats.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
 from formats.stochastic import random_words
-from formats.tensor import (
-    Codes,
-    QuantizedTensor,
-    blocked_shape,
-    expand_blocks,
-    split_blocks,
-)
+from formats.tensor import Codes, QuantizedTensor
 
 __all__ = ["Format"]
 
 _CHUNK = 1 << 16
-_SHORT_RUN = 64  # below: one call for each run of equal scales would cost more than it saves
 
 
 class Format(ABC):
@@ -183,11 +177,13 @@ class Format(ABC):
         return self._encoder
 
     @cached_property
-    def _projector(self) -> Projector:
+    def projector(self) -> Projector:
+        """The projection of whole arrays."""
         return Projector(self.projection, self.bits)
 
     @property
-    def _code_type(self) -> type[np.uint8] | type[np.uint16]:
+    def code_type(self) -> type[np.uint8] | type[np.uint16]:
+        """The type of code arrays: uint8 up to 8 bits, else uint16."""
         return np.uint8 if self.bits <= 8 else np.uint16
 
     def encode(self, x: ArrayLike) -> Codes:
@@ -200,15 +196,15 @@ class Format(ABC):
         Returns:
             Codes of the same shape, uint8 up to 8 bits, else uint16.
         """
-        array = _as_real(x)
+        array = quantization.as_real(x)
         flat = np.ascontiguousarray(array).reshape(-1)
-        out: Codes = np.empty(flat.shape, self._code_type)
+        out: Codes = np.empty(flat.shape, self.code_type)
         if self.rounding is Rounding.STOCHASTIC:
             self._encode_stochastic(flat, out)
         elif flat.dtype == np.float32:
-            self._projector.project32(flat.astype(np.float32, copy=False), out)
+            self.projector.project32(flat.astype(np.float32, copy=False), out)
         else:
-            self._projector.project64(flat.astype(np.float64, copy=False), out)
+            self.projector.project64(flat.astype(np.float64, copy=False), out)
         return out.reshape(array.shape)
 
     def _encode_stochastic(self, flat: NDArray[np.floating], out: Codes) -> None:
@@ -264,10 +260,12 @@ class Format(ABC):
         Returns:
             Positive normal binary32 scales.
         """
-        array = _as_real(x)
+        array = quantization.as_real(x)
         if self.scaling.block is None:
             return self.scale_for(magnitudes(array, axis))
-        return self.scale_for(_block_magnitudes(array, self.scaling.block, axis))
+        block_axis = -1 if axis is None else axis
+        blocks = quantization.block_magnitudes(array, self.scaling.block, block_axis)
+        return self.scale_for(blocks)
 
     def quantize(
         self, x: ArrayLike, axis: int | None = None, scale: ArrayLike | None = None
@@ -283,94 +281,7 @@ class Format(ABC):
         Raises:
             SystolabError: A scale is not a positive finite number or does not fit the shape.
         """
-        array = _as_real(x)
-        block = self.scaling.block
-        block_axis = -1 if axis is None else axis
-        used = self.fit_scale(array, axis) if scale is None else _checked_scale(scale)
-        shape_of_codes = array.shape
-        shape = list(array.shape)
-        if block is not None:
-            length = shape[block_axis]
-            shape[block_axis] = -(-length // block)
-        try:
-            full = np.broadcast_to(used, shape)
-        except ValueError:
-            raise SystolabError(
-                f"Scale must broadcast to the shape {tuple(shape)}, not have shape {used.shape}"
-            ) from None
-        if block is not None:
-            used = np.ascontiguousarray(full)
-            if length and length % block == 0:
-                # Blocks as a dimension of their own broadcast their scale.
-                array, full = split_blocks(array, used, block, block_axis)
-            else:
-                full = expand_blocks(used, length, block, block_axis)
-        codes = self._encode_scaled(array, full)
-        if block is not None:
-            codes = codes.reshape(shape_of_codes)
-        return QuantizedTensor(codes, used, self, block, block_axis)
-
-    def _divides_in_binary32(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> bool:
-        """Whether binary32 quotients are projected as the exact ones.
-
-        Powers of two make them exact, but for underflow; that stays between the thresholds next
-        to zero where those are larger.
-        """
-        if x.dtype != np.float32 or self._smallest_bound < 2.0**-120:
-            return False
-        distinct = scale[tuple(slice(1 if step == 0 else None) for step in scale.strides)]
-        smallest = float(distinct.min())
-        if (distinct.view(np.uint32) & np.uint32(0x7FFFFF)).any() or smallest < 2.0**-126:
-            return False
-        return float(magnitudes(x)) / smallest < 2.0**127
-
-    @cached_property
-    def _smallest_bound(self) -> float:
-        bounds = self.projection.bounds
-        return float(np.abs(bounds[bounds != 0]).min(initial=np.inf))
-
-    def _encode_in_rows(
-        self,
-        x: NDArray[np.floating],
-        scale: NDArray[np.float32],
-        kind: type[np.float32] | type[np.float64],
-    ) -> Codes:
-        """Codes of ``x / scale``, both cast to ``kind``; a few rows at a time to save memory."""
-        out: Codes = np.empty(x.shape, self._code_type)
-        rows = max(_CHUNK * len(x) // max(x.size, 1), 1)
-        for start in range(0, len(x), rows):
-            part = slice(start, start + rows)
-            out[part] = self.encode(np.divide(x[part], scale[part], dtype=kind))
-        return out
-
-    def _encode_scaled(self, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
-        # How many trailing dimensions share one scale (a broadcast one has stride 0).
-        shared = 0
-        for length, stride in zip(reversed(x.shape), reversed(scale.strides), strict=True):
-            if stride != 0 and length != 1:
-                break
-            shared += 1
-        run = int(np.prod(x.shape[x.ndim - shared :]))
-        if x.size == 0 or (shared == x.ndim and scale.flat[0] == 1):
-            return self.encode(x)
-        if x.ndim == 0:
-            return self._encode_scaled(x.reshape(1), scale.reshape(1)).reshape(())
-        # A binary64 quotient of binary32 numbers is on the same side of a threshold of up to 28
-        # significant bits as the exact one.
-        if self.rounding is Rounding.STOCHASTIC:
-            return self.encode(x.astype(np.float64) / scale)
-        if x.dtype != np.float32 or run < _SHORT_RUN or not self._projector.odd_is_enough:
-            kind = np.float32 if self._divides_in_binary32(x, scale) else np.float64
-            return self._encode_in_rows(x, scale, kind)
-        out: Codes = np.empty(x.shape, self._code_type)
-        runs = np.ascontiguousarray(x).reshape(-1, run)
-        one_each = (slice(None),) * (x.ndim - shared) + (0,) * shared
-        divisors = scale[one_each].reshape(-1).tolist()
-        for i, divisor in enumerate(divisors):
-            self._projector.project_quotients(
-                runs[i].astype(np.float32, copy=False), divisor, out.reshape(-1, run)[i]
-            )
-        return out
+        return quantization.quantize(self, x, axis, scale)
 
     # --- switches ----------------------------------------------------------------------------
 
@@ -437,48 +348,3 @@ def _spelling(origin: Format, changed: Format) -> str:
     if not spelt:
         return origin.name
     return origin.name + ("," if ":" in origin.name else ":") + ",".join(spelt)
-
-
-def _as_real(x: ArrayLike) -> NDArray[np.floating]:
-    """binary64 for binary64 and integers, binary32 for the narrower floats."""
-    array = np.asarray(x)
-    if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
-        return array.astype(np.float32)
-    if array.dtype.kind not in "fiub":
-        raise SystolabError(f"Data must be real numbers, not {array.dtype}")
-    if array.dtype.kind != "f" or array.dtype.itemsize > 4:
-        return array.astype(np.float64, copy=False)
-    return array.astype(np.float32, copy=False)
-
-
-def _checked_scale(scale: ArrayLike) -> NDArray[np.float32]:
-    checked = np.asarray(scale, dtype=np.float32)
-    bad = ~(np.isfinite(checked) & (checked > 0))
-    if bad.any():
-        raise SystolabError(
-            f"Scale must be a positive finite number, not {float(checked[bad].flat[0])!r}"
-        )
-    return checked
-
-
-def _block_magnitudes(x: NDArray[np.floating], block: int, axis: int | None) -> NDArray[np.float64]:
-    """Largest finite magnitude of each block along ``axis`` (default the last)."""
-    axis = -1 if axis is None else axis
-    if not -x.ndim <= axis < x.ndim:
-        raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
-    whole = x.shape[axis] // block * block
-    inside, rest = np.split(x, [whole], axis=axis)
-    parts = [_largest_of_blocks(inside, block, axis)]
-    if rest.shape[axis]:
-        parts.append(_largest_of_blocks(rest, rest.shape[axis], axis))
-    return np.asarray(np.concatenate(parts, axis=axis), dtype=np.float64)
-
-
-def _largest_of_blocks(x: NDArray[np.floating], block: int, axis: int) -> NDArray[np.float64]:
-    """Largest finite magnitude of each whole block."""
-    blocks, inner = x.reshape(blocked_shape(x.shape, block, axis)), axis % x.ndim + 1
-    amax = np.maximum(blocks.max(axis=inner, initial=0), -blocks.min(axis=inner, initial=0))
-    if not np.isfinite(amax).all():
-        finite = np.where(np.isfinite(blocks), blocks, 0)
-        amax = np.abs(finite).max(axis=inner, initial=0)
-    return np.abs(amax).astype(np.float64)  # a maximum of zeros may be -0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from formats.errors import SystolabError
 
-__all__ = ["ScaleKind", "ScaleRule", "Scaling", "magnitudes"]
+__all__ = ["ScaleKind", "ScaleRule", "Scaling", "check_axis", "magnitudes"]
 
 _SMALLEST = 2.0**-126
 _LARGEST = 2.0**127
@@ -94,13 +94,19 @@ class Scaling:
         return base + carry.astype(np.int64)
 
 
+def check_axis(x: NDArray[np.floating], axis: int) -> None:
+    """Raise SystolabError where ``x`` has no such axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
+
+
 def magnitudes(x: NDArray[np.floating], axis: int | None = None) -> NDArray[np.float64]:
     """Largest finite magnitude of a tensor, or of each slice along ``axis`` (kept, others 1).
 
     NaN and infinities are left out; nothing finite gives 0.
     """
-    if axis is not None and not -x.ndim <= axis < x.ndim:
-        raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
+    if axis is not None:
+        check_axis(x, axis)
     others = None if axis is None else tuple(i for i in range(x.ndim) if i != axis % x.ndim)
     high = np.max(x, axis=others, keepdims=axis is not None, initial=0.0)
     low = np.min(x, axis=others, keepdims=axis is not None, initial=0.0)

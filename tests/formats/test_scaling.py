@@ -137,8 +137,9 @@ def test_given_block_scales() -> None:
         SystolabError, match=r"broadcast to the shape \(2, 2\), not have shape \(3,"
     ):
         get("mxfp8").quantize(x, scale=np.ones(3))
-    with pytest.raises(SystolabError, match="within the tensor's 0 dimensions, not -1"):
-        get("mxfp8").quantize(np.float32(1))
+    for scale in (None, 1.0):
+        with pytest.raises(SystolabError, match="within the tensor's 0 dimensions, not -1"):
+            get("mxfp8").quantize(np.float32(1), scale=scale)
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
