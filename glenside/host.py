@@ -8,10 +8,17 @@ import numpy as np
 
 from formats.errors import SystolabError
 from glenside.network import Layer, Network, Tensor
-from glenside.operators import linear, movement, pointwise, pooling, reduction
+from glenside.operators import linear, movement, pointwise, pooling, reduction, resize
 from glenside.operators.registry import EVALUATORS
 
-FAMILIES = (linear, movement, pointwise, pooling, reduction)  # importing them fills EVALUATORS
+FAMILIES = (
+    linear,
+    movement,
+    pointwise,
+    pooling,
+    reduction,
+    resize,
+)  # importing them fills EVALUATORS
 
 
 def supports(op: str) -> bool:
