@@ -22,7 +22,9 @@ _GUARDS = 8  # first word of the guards
 _LOOPS = 32  # first word of the loops
 
 
-def descriptor(kernel: Kernel, lo: float, hi: float) -> NDArray[np.uint32]:
+def descriptor(
+    kernel: Kernel, lo: float | np.float32, hi: float | np.float32
+) -> NDArray[np.uint32]:
     """Configuration writes of a kernel: rows of (address, word), in order.
 
     Args:

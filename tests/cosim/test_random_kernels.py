@@ -79,7 +79,8 @@ def _memory(pattern: AccessPattern, fmt: Format, specials: bool, rng: np.random.
     """
     reached = pattern.addresses()[pattern.active()]
     size = int(reached.max()) + 1 if reached.size else 1
-    codes = rng.integers(0, 1 << fmt.bits, size).astype(np.uint8 if fmt.bits <= 8 else np.uint16)
+    drawn = rng.integers(0, 1 << fmt.bits, size)
+    codes: Codes = drawn.astype(np.uint8) if fmt.bits <= 8 else drawn.astype(np.uint16)
     if rng.random() < 0.7:
         magnitudes = np.append(np.abs(fmt.values[rng.choice(codes, 2)]), fmt.max)
         palette = fmt.encode(np.concatenate([magnitudes, -magnitudes]))
@@ -93,8 +94,8 @@ def _parameters(
     count: int, rng: np.random.Generator, unit: float, binades: int
 ) -> NDArray[np.float32]:
     """Positive numbers, together in one of many binades around a unit."""
-    scale = unit * 2.0 ** rng.uniform(-12, binades)
-    return (scale * rng.uniform(0.5, 1, count)).astype(np.float32)
+    scale = unit * 2.0 ** float(rng.uniform(-12, binades))
+    return np.asarray(scale * rng.uniform(0.5, 1, count), np.float32)
 
 
 def compare(data: st.DataObject) -> None:

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from formats import get, native
-from formats.accumulator import Exact, Float, Float32, Saturate, Wrap
+from formats.accumulator import Accumulator, Exact, Float, Float32, Saturate, Wrap
 from formats.dot import dot
 from formats.postprocess import postprocess
 
@@ -25,11 +25,14 @@ def main() -> None:
         wide = (fmt.ratio**2).bit_length()
         registers = [Saturate(wide + 1), Saturate(wide + 3)] if wide < 50 else []
         for m, k, n in ((1, 5, 3), (5, 33, 70), (9, 20, 300)):
-            kind = np.uint8 if fmt.bits <= 8 else np.uint16
-            a, w = rng.choice(finite, (m, k)).astype(kind), rng.choice(finite, (k, n)).astype(kind)
+            a, w = (
+                chosen.astype(np.uint8) if fmt.bits <= 8 else chosen.astype(np.uint16)
+                for chosen in (rng.choice(finite, (m, k)), rng.choice(finite, (k, n)))
+            )
             scale, bias = rng.standard_normal((2, n)).astype(np.float32)
             narrow = [Float(get(other)) for other in ACCUMULATORS]
-            for accumulator in (Exact(), Wrap(20), Float32(), *registers, *narrow):
+            kinds: list[Accumulator] = [Exact(), Wrap(20), Float32(), *registers, *narrow]
+            for accumulator in kinds:
                 for group in (1, 8):
                     result = dot(a, w, fmt, fmt, accumulator, group)
                     wide_integers = result.acc.dtype == np.object_

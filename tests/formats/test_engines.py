@@ -54,7 +54,8 @@ def codes_of(fmt: Format, shape: tuple[int, int], seed: int, finite: bool) -> Co
     """Uniform codes; without NaN and infinities if `finite`."""
     rng = np.random.default_rng(seed)
     allowed = np.flatnonzero(np.isfinite(fmt.values)) if finite else np.arange(2**fmt.bits)
-    return rng.choice(allowed, size=shape).astype(np.uint8 if fmt.bits <= 8 else np.uint16)
+    chosen = rng.choice(allowed, size=shape)
+    return chosen.astype(np.uint8) if fmt.bits <= 8 else chosen.astype(np.uint16)
 
 
 def accumulators(fmt_a: Format, fmt_w: Format) -> list[Accumulator]:
@@ -73,7 +74,7 @@ def same(x: DotResult, y: DotResult) -> bool:
     if x.lsb != y.lsb or x.acc.dtype != y.acc.dtype or x.acc.shape != y.acc.shape:
         return False
     if x.acc.dtype == np.object_:
-        return x.acc.tolist() == y.acc.tolist()
+        return bool(x.acc.tolist() == y.acc.tolist())
     return x.acc.tobytes() == y.acc.tobytes()
 
 

@@ -29,7 +29,7 @@ INTEGERS = st.one_of(
 
 def rounded(value: int, lsb: int) -> np.float32:
     exact = round_binary32(Fraction(value) * Fraction(2) ** lsb)
-    return np.copysign(np.float32(float(exact)), np.float32(value < 0) * -2 + 1)
+    return np.float32(np.copysign(np.float32(float(exact)), np.float32(value < 0) * -2 + 1))
 
 
 def bits(x: np.ndarray) -> list[int]:

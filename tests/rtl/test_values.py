@@ -66,6 +66,7 @@ def one_at_a_time(
         return total
 
     zero = np.float32(0) if isinstance(accumulator, Float32) else 0
+    result: list[list[list[Fraction | np.float32 | int]]]
     result = [[[zero] * lanes for _ in range(rows)] for _ in range(outer)]
     for o in range(outer):
         for row in range(rows):
@@ -83,7 +84,9 @@ def one_at_a_time(
 def _read(pattern: AccessPattern, memory: NDArray[np.uint8], fmt: Format) -> NDArray[np.object_]:
     """Values of all lanes of all vectors, None where inactive."""
     codes = memory[np.where(pattern.active(), pattern.addresses(), 0)]
-    return np.where(pattern.active(), fmt.values[codes].astype(object), None)
+    values = fmt.values[codes].astype(object)
+    values[~pattern.active()] = None
+    return values
 
 
 def memory(pattern: AccessPattern, bits: int, seed: int) -> NDArray[np.uint8]:
@@ -201,7 +204,7 @@ def onnx_convolution(
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)])
     (result,) = ReferenceEvaluator(model).run(None, {"x": image[None], "w": weights})
-    values: NDArray[np.float64] = result[0]
+    values: NDArray[np.float64] = np.asarray(result, np.float64)[0]
     return values
 
 
