@@ -2,7 +2,8 @@
 
     python benchmarks/matmul.py [--size 512] [--rounds 9]
 
-One thread. Every ratio is of minima over rounds in which all candidates took turns, in one process.
+One thread, processor time. Every ratio is of minima over rounds in which all candidates took turns,
+in one process.
 apytypes is compared where it is installed.
 """
 

@@ -2,7 +2,8 @@
 
     python benchmarks/quantize.py [--elements 10000000] [--rounds 7]
 
-One thread. Every ratio is of minima over rounds in which all candidates took turns, in one process.
+One thread, processor time. Every ratio is of minima over rounds in which all candidates took turns,
+in one process.
 """
 
 from __future__ import annotations

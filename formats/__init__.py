@@ -1,5 +1,6 @@
 """Number formats: codebooks, projections, scales, accumulators, emulation engines."""
 
+from formats.accumulator import Exact, Float, Float32, Saturate, Wrap, parse_accumulator
 from formats.adaptivfloat import AdaptivFloat
 from formats.decompose import Decomposition, decompose
 from formats.errors import SystolabError
@@ -14,16 +15,22 @@ __all__ = [
     "AdaptivFloat",
     "Decomposition",
     "EncoderTable",
+    "Exact",
+    "Float",
+    "Float32",
     "Format",
     "QuantizedTensor",
     "Rounding",
+    "Saturate",
     "Saturation",
     "ScaleKind",
     "ScaleRule",
     "Scaling",
     "SystolabError",
+    "Wrap",
     "binary32_key",
     "decompose",
     "families",
     "get",
+    "parse_accumulator",
 ]
