@@ -32,6 +32,10 @@ _TOKEN = re.compile(
 )
 
 
+# A signal with an unpacked dimension: it can be copied as a whole but not compared with a number.
+_ARRAY = re.compile(r"^ *logic\b[^;=]*?\b(\w+) \[[^\]]*\][^;\w]*(?:/\*.*?\*/)?;", re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Token:
     """A token with its place in the source."""
@@ -302,10 +306,10 @@ def variants(text: str, role: str, target: str = "") -> Iterator[tuple[str, str]
 
 
 def _widths(found: Sequence[Token]) -> set[int]:
-    """Indices of the tokens that set a width.
+    """Indices of the tokens that set a width or name an instance.
 
     They are in part selects ``[a:b]``, the second part of ``[a+:b]``, the count of a replication
-    ``{a {b}}`` and the size of a cast ``a'(b)``.
+    ``{a {b}}``, the size of a cast ``a'(b)`` and the index of a generate block ``a[b].c``.
     """
     result: set[int] = set()
     opened: list[int] = []
@@ -317,7 +321,9 @@ def _widths(found: Sequence[Token]) -> set[int]:
         first = i
         if token.text in (")", "]", "}"):
             first = opened.pop()
-            if token.text == "]":
+            if token.text == "]" and after == ".":
+                result |= set(range(first, i + 1))
+            elif token.text == "]":
                 result |= _select_widths(found, first, i)
         countable = token.text == ")" or token.kind in ("number", "name")
         if countable and after in ("'", "{"):
@@ -384,13 +390,14 @@ def mutants(sources: Mapping[str, str]) -> list[Mutant]:
     found: list[Mutant] = []
     for name in sorted(sources):
         text = sources[name]
+        arrays = set(_ARRAY.findall(text))
         for expression in expressions(text):
             if expression.target.startswith("unused"):
                 continue  # tells linters what is left unread on purpose
             original = text[expression.start : expression.end]
             seen = {original}
             for operator, variant in variants(original, expression.role, expression.target):
-                if variant in seen:
+                if variant in seen or (original in arrays and variant == "'0"):
                     continue
                 seen.add(variant)
                 line = text.count("\n", 0, expression.start) + 1

@@ -10,6 +10,12 @@
 #include "Vsystolab_units.h"
 #include "verilated.h"
 
+#ifdef SYSTOLAB_MUTANTS
+static int selected_mutant = 0;
+extern "C" int systolab_selected_mutant() { return selected_mutant; }
+extern "C" void systolab_select_mutant(int number) { selected_mutant = number; }
+#endif
+
 namespace {
 
 template <typename Port>

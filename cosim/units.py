@@ -81,8 +81,12 @@ endmodule
 class Units:
     """The Verilated blocks of one array, evaluated in batches."""
 
-    def __init__(self, hardware: Hardware) -> None:
+    def __init__(self, hardware: Hardware, mutant: int | None = None) -> None:
         """Build the harness of ``hardware``, or find it in the cache.
+
+        Args:
+            hardware: the sources.
+            mutant: fault to activate in sources that are a mutant schema; None: they are not one.
 
         Raises:
             SystolabError: it cannot be built.
@@ -93,9 +97,17 @@ class Units:
         files = {**hardware.files, f"{TOP}.sv": harness(hardware)}
         array = hardware.array
         description = {"units": array.name, "act": array.act.name, "weight": array.weight.name}
-        built = build_library(files, TOP, DRIVER, {}, description)
+        defines = {} if mutant is None else {"SYSTOLAB_MUTANTS": 1}
+        built = build_library(files, TOP, DRIVER, defines, description)
         self._library = ctypes.CDLL(str(built.library))
         self._library.units_new.restype = ctypes.c_void_p
+        self.renew(mutant)
+
+    def renew(self, mutant: int | None = None) -> None:
+        """Start over with a new instance, with another fault if one is given."""
+        self.__del__()
+        if mutant is not None:
+            self._library.systolab_select_mutant(mutant)
         self._handle = ctypes.c_void_p(self._library.units_new())
 
     def __del__(self) -> None:

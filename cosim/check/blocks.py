@@ -189,7 +189,7 @@ def decoder(context: Context) -> StageResult:
             return Finding(f"the {instance} of {fmt.name} decodes code {i} wrongly", rows)
 
         tally.compare(_bits64(expected), _bits64(found), explain)
-        silent = context.units.decode(codes, weight, active=False)
+        silent = context.units.decode(codes, weight, False)
 
         def explain_inactive(
             i: int, fmt: Format = fmt, instance: str = instance, silent: U64 = silent

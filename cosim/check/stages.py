@@ -13,12 +13,12 @@ from formats.errors import SystolabError
 from rtl.hardware import MAX_TABLE_BITS, Hardware, hardware
 from rtl.kernel import Array
 
-_BLOCKS: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
+_FIRST: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
     ("table", blocks.table),
     ("decoder", blocks.decoder),
     ("encoder", blocks.encoder),
 )
-_MACHINE: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
+MACHINE_STAGES: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
     ("product", machine.product),
     ("PE", machine.element),
     ("column", machine.column),
@@ -28,14 +28,17 @@ _MACHINE: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
 )
 
 STAGES = (
-    *(name for name, _ in _BLOCKS),
-    *(name for name, _ in _MACHINE),
+    *(name for name, _ in _FIRST),
+    *(name for name, _ in MACHINE_STAGES),
     "post-processing",
     "cycles",
 )
 
+# The stages on single hardware blocks.
+BLOCK_STAGES = (*_FIRST[1:], ("post-processing", postprocessing.postprocessing))
+
 _NEED_UNITS = ("decoder", "encoder", "post-processing")
-_NEED_MODEL = (*(name for name, _ in _MACHINE), "cycles")
+_NEED_MODEL = (*(name for name, _ in MACHINE_STAGES), "cycles")
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,13 @@ def _run(
         _ = context.units
     if any(name in request.stages for name in _NEED_MODEL):
         _ = context.model
-    for name, block in _BLOCKS:
+    for name, block in _FIRST:
         if name in request.stages:
             progress(name)
             report.stages.append(block(context))
     both = Machine(context, explain)
     timing = "cycles" in request.stages
-    for name, stage in _MACHINE:
+    for name, stage in MACHINE_STAGES:
         # The cycle count is that of the kernels: without other stages it runs those.
         needed = name in request.stages or (timing and name == "kernels")
         if needed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from cosim.check.context import Context, Level
 from cosim.check.machine import Explain
 from cosim.check.stages import STAGES, Request, check
 from cosim.divergence import Divergence
+from cosim.mutate import campaign
 from formats import registry
 from formats.accumulator import Accumulator, Exact, Float32, parse_accumulator
 from formats.errors import SystolabError
@@ -48,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"run only this stage; may be repeated: {', '.join(STAGES)}",
     )
+    parser.add_argument(
+        "--mutate",
+        type=int,
+        metavar="N",
+        help="instead check the check: plant N single faults in the RTL, count those it finds",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML")
     parser.add_argument(
@@ -64,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise SystolabError(f"Seed must be at least 0, not {args.seed}")
     request = _request(args)
+    if args.mutate is not None:
+        return _mutate(args, request)
 
     def explainer(context: Context) -> Explain:
         return Divergence(context, args.waves, command(args, request)).explain
@@ -74,6 +84,18 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             _write(path, text)
     return 0 if report.passed else 1
+
+
+def _mutate(args: argparse.Namespace, request: Request) -> int:
+    """Run a mutation campaign; return 0 where every fault in the design was found, else 1."""
+    if args.mutate < 1:
+        raise SystolabError(f"Number of mutants must be at least 1, not {args.mutate}")
+    levels = [Level.QUICK] if args.quick else [Level.QUICK, Level.FULL]
+    result = campaign(request.array, args.mutate, args.seed, levels, _progress)
+    print(result.table())
+    if args.json is not None:
+        _write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
+    return 1 if result.survivors else 0
 
 
 def _request(args: argparse.Namespace) -> Request:
