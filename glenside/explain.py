@@ -18,10 +18,10 @@ from formats.errors import SystolabError
 from glenside.egraph import ClassId, EGraph, Snapshot
 from glenside.interpreter import evaluate
 from glenside.language import Term
-from glenside.rules import BY_NAME
+from glenside.rules import ALL
 from glenside.rules.rule import Rule
 
-SEARCH_LIMIT = 400  # terms to follow before giving up
+SEARCH_LIMIT = 2000  # applications of rules to try before giving up
 CHECK_LIMIT = 1 << 24  # largest number of elements that re-checking may hold at once
 
 
@@ -39,7 +39,7 @@ def explain(source: Term, target: Term, rules: Sequence[str]) -> list[Link]:
     Raises:
         SystolabError: no chain was found, or two terms of it differ on random data.
     """
-    chain = _search(source, target, [BY_NAME[name] for name in rules])
+    chain = _search(source, target, [rule for rule in ALL if rule.name in rules])
     if checkable(chain):
         check(chain)
     return chain
@@ -63,20 +63,28 @@ def check(chain: Sequence[Link]) -> None:
 def _search(source: Term, target: Term, rules: Sequence[Rule]) -> list[Link]:
     goal = set(target.walk())
     parents: dict[Term, tuple[Term, str] | None] = {source: None}
-    queue = [(_distance(source, goal), 0, source)]
-    for count in range(SEARCH_LIMIT):
+    # Terms by distance, older first; each with the applications that were not tried yet.
+    queue = [(_distance(source, goal), 0, source, _applications(source, rules))]
+    for count in range(1, SEARCH_LIMIT):
         if not queue:
             break
-        term = heapq.heappop(queue)[2]
+        distance, age, term, applications = heapq.heappop(queue)
         if term == target:
             return _chain(term, parents)
-        for rule in rules:
-            for other in successors(term, rule):
-                if other not in parents:
-                    parents[other] = (term, rule.name)
-                    entry = (_distance(other, goal), len(parents) + count, other)
-                    heapq.heappush(queue, entry)
+        for rule, other in applications:
+            if other not in parents:
+                parents[other] = (term, rule)
+                entry = (_distance(other, goal), count, other, _applications(other, rules))
+                heapq.heappush(queue, entry)
+                heapq.heappush(queue, (distance, age, term, applications))
+                break
     raise SystolabError(f"A chain of rules must lead from {source} to {target}, but none was found")
+
+
+def _applications(term: Term, rules: Sequence[Rule]) -> Iterator[tuple[str, Term]]:
+    for rule in rules:
+        for other in successors(term, rule):
+            yield rule.name, other
 
 
 def _distance(term: Term, goal: set[Term]) -> tuple[int, int]:
