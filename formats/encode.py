@@ -123,10 +123,10 @@ class Projector:
             nearest = x.astype(np.float32)
         bits = nearest.view(np.uint32)
         other = np.empty_like(out)
-        # Of a zero, one "neighbour" is NaN: it agrees only where both mean that zero.
+        # Of a zero or an infinity one "neighbour" is NaN: where its code agrees, it is the result.
         self.project32((bits + np.uint32(1)).view(np.float32), out)
         self.project32((bits - np.uint32(1)).view(np.float32), other)
-        differing = np.flatnonzero((out != other) | np.isinf(nearest))
+        differing = np.flatnonzero(out != other)
         out[differing] = self._projection.encode64(x[differing])
 
     def project_quotients(self, x: NDArray[np.float32], divisor: float, out: Codes) -> None:

@@ -1,5 +1,8 @@
 """Scales: rules, granularity, blocks, calibration."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -80,7 +83,17 @@ def test_scalars_and_empty_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lns:8,3", "mxfp8", "mxfp4", "adaptivfloat:8,3", "e2m1:scale=pow2"]
+    "name",
+    [
+        "lns:8,3",
+        "mxfp8",
+        "mxfp4",
+        "adaptivfloat:8,3",
+        "e2m1:scale=pow2",
+        "posit:8,1,scale=pow2",  # nothing underflows to zero
+        "e5m2:saturation=propagate,scale=pow2",  # finite overflow is not infinity
+        "bfloat16:scale=pow2",  # values as small as a quotient's underflow
+    ],
 )
 def test_power_of_two_quotients_at_the_ends_of_binary32(name: str) -> None:
     """Quotients that underflow or overflow binary32 give the same codes as binary64 ones."""
@@ -94,28 +107,33 @@ def test_power_of_two_quotients_at_the_ends_of_binary32(name: str) -> None:
             quotients = x.astype(np.float64) / tensor.full_scale()
             np.testing.assert_array_equal(tensor.codes, fmt.encode(quotients))
         for scale in (2.0**-126, 2.0**100):
-            tensor = fmt.quantize(x, scale=np.full((1, 1), scale))
+            one_each = (1, 1) if fmt.scaling.block else (64,)
+            tensor = fmt.quantize(x, scale=np.full(one_each, scale))
             codes = fmt.encode(x.astype(np.float64) / scale)
             np.testing.assert_array_equal(tensor.codes, codes)
             expected = (fmt.values[codes] * scale).astype(np.float32)
             np.testing.assert_array_equal(tensor.dequantize(), expected)
 
 
-def test_quotients_are_exact() -> None:
-    """Codes are the projection of the exact quotient: compared in rational arithmetic."""
-    from fractions import Fraction
-
+@pytest.mark.parametrize("run", [1, 5, 64, 200])
+@pytest.mark.parametrize("name", ["int:8", "nf4", "e4m3fn"])
+def test_quotients_are_exact(name: str, run: int) -> None:
+    """Codes are the projection of the exact quotient, also beside ties, for runs of any length."""
     rng = np.random.default_rng(2)
-    fmt = get("int:8")
-    scale = np.float32(0.1)
-    ties = (np.arange(-127, 127) + 0.5) * float(scale)
-    x = np.concatenate([ties.astype(np.float32), rng.uniform(-12, 12, 5000).astype(np.float32)])
-    x = np.concatenate([x, np.nextafter(x, np.float32(np.inf))])
-    expected = []
-    for value in x:
-        quotient = Fraction(float(value)) / Fraction(float(scale))
-        expected.append(min(max(round(quotient), -128), 127) % 256)  # round() is half to even
-    assert fmt.quantize(x, scale=scale).codes.tolist() == expected
+    fmt = get(name)
+    scale = rng.uniform(0.05, 0.2, (6, 1)).astype(np.float32)
+    points = [Fraction(float(point)) for point in fmt.codebook.points]
+    ties = [(a + b) / 2 for a, b in pairwise(points)]
+    chosen = rng.choice(len(ties), (6, run))
+    x = (np.array([float(tie) for tie in ties])[chosen] * scale).astype(np.float32)
+    toward = rng.choice(np.array([-np.inf, np.inf], np.float32), x.shape)
+    x = np.where(rng.integers(0, 2, x.shape) == 0, x, np.nextafter(x, toward))
+    codes = fmt.quantize(x, scale=scale).codes
+    for (row, column), index in np.ndenumerate(chosen):
+        quotient = Fraction(float(x[row, column])) / Fraction(float(scale[row, 0]))
+        if quotient != ties[index]:
+            nearer = points[index] if quotient < ties[index] else points[index + 1]
+            assert Fraction(float(fmt.values[codes[row, column]])) == nearer
 
 
 def test_given_scales_are_checked() -> None:
