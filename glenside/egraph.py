@@ -38,24 +38,22 @@ def _constructor(head: str) -> str:
     return "".join(part.capitalize() for part in head.split("-"))
 
 
-def _signature(construct: type[Term]) -> list[object]:
+def _declaration(name: str, construct: type[Term]) -> str:
     hints = get_type_hints(construct)
-    return [hints[f.name] for f in fields(construct) if f.init]
+    kinds = (_KINDS[hints[f.name]] for f in fields(construct) if f.init)
+    return f"  ({name} {' '.join(kinds)})"
 
 
 _HEADS = {_constructor(head): construct for head, construct in CONSTRUCTS.items()}
+_CONSTRUCTORS = "\n".join(_declaration(*item) for item in _HEADS.items())
 
 
 def declarations(purposes: Iterable[str]) -> str:
     """The sorts, functions and rulesets that rules are written in."""
-    constructors = "\n".join(
-        f"  ({name} {' '.join(_KINDS[kind] for kind in _signature(construct))})"
-        for name, construct in _HEADS.items()
-    )
     return "\n".join(
         (
             "(sort Ints (Vec i64))",
-            f"(datatype Term\n{constructors})",
+            f"(datatype Term\n{_CONSTRUCTORS})",
             "(function access-dims (Term) Ints :no-merge)",
             "(function item-dims (Term) Ints :no-merge)",
             "(function product (Ints) i64 :no-merge)",

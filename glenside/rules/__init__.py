@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from glenside.rules import algebra, depthwise, fusion, im2col, lowering, operands
+from glenside.rules import algebra, depthwise, fusion, im2col, layouts, lowering, operands
 from glenside.rules.rule import Rule
 
 ALL: tuple[Rule, ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[Rule, ...] = (
     *depthwise.RULES,
     *lowering.RULES,
     *fusion.RULES,
+    *layouts.RULES,
 )
 
 BY_NAME = {rule.name: rule for rule in ALL}

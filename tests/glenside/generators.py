@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from glenside import language as g
+from glenside.layout import Layout
 from tests.glenside.soundness import Generator, Terms
 
 
@@ -130,6 +131,29 @@ def _post_processed(t: Terms) -> g.Term:
     return g.Clamp(g.PostProcess(product, bias, *limits), *_bounds(t))
 
 
+def _loaded(t: Terms) -> g.Term:
+    layout = ("NCHW", "NHWC", "NCHW4c", "HWNC")[t.integer(0, 3)]
+    leaf = t.leaf(t.dims(4, 5))
+    return g.Load(g.Store(leaf, layout), layout, leaf.access)
+
+
+def _restored(t: Terms) -> g.Term:
+    """With blocks that need padding the rule must not fire: the leaf's padding is not zero."""
+    name = ("NCHW", "NHWC", "NCHW2c")[t.integer(0, 2)]
+    dims = t.dims(4)
+    memory = t.leaf((Layout.parse(name).size(dims),))
+    return g.Store(g.Load(memory, name, dims), name)
+
+
+def _blocked(block: int) -> Generator:
+    def generate(t: Terms) -> g.Term:
+        channels = block * t.integer(1, 2) + (t.integer(0, 9) == 0)  # some need padding
+        n, h, w = t.dims(3, 3)
+        return g.Store(t.leaf((n, channels, h, w)), f"NCHW{block}c")
+
+    return generate
+
+
 GENERATORS: dict[str, Generator] = {
     **{f"compose-transposes-{rank}": _twice_transposed(rank) for rank in range(2, 7)},
     **{f"identity-transpose-{rank}": _unit_transposed(rank) for rank in range(1, 7)},
@@ -153,6 +177,12 @@ GENERATORS: dict[str, Generator] = {
     "lower-output-stationary": dot(0, True),
     "lower-output-stationary-per-batch": dot(1, True),
     **{f"widen-batch-by-{size}": _depthwise(size) for size in (2, 4, 8, 16, 32)},
+    "load-of-store": _loaded,
+    "store-of-load": _restored,
+    "cn-is-transposed": lambda t: g.Store(t.leaf(t.dims(2)), "CN"),
+    "acb-is-transposed": lambda t: g.Store(t.leaf(t.dims(3)), "ACB"),
+    "nhwc-is-transposed": lambda t: g.Store(t.leaf(t.dims(4)), "NHWC"),
+    **{f"nchw{block}c-is-cut-and-transposed": _blocked(block) for block in (4, 8, 16, 32, 64)},
     "relu-is-clamp": lambda t: g.Compute("relu", t.leaf(t.dims(2), t.dims(1))),
     "clamp-into-reshape": _clamped(_reshaped),
     "clamp-into-transpose": _clamped(lambda t: _transposed(t, t.integer(1, 4))),
