@@ -189,6 +189,7 @@ class Driver {
     if (!own_) return;
     top_->final();
     delete top_;
+    Verilated::threadContextp(Verilated::defaultContextp());  // not to this one's context
   }
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;

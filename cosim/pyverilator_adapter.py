@@ -32,6 +32,9 @@ _PUBLIC = ("__DOT__sum_q", "__DOT__busy_q", "__DOT__banks_q")
 # A context and a time for each instance: Verilator adds no model to a context in which time passed.
 _OWN_CONTEXT = (
     ("return main_time;", "return 0;"),
+    ("Verilated::commandArgs(argc, argv);", ""),
+    ("return Verilated::gotFinish();", "return false;"),
+    ("Verilated::gotFinish(b);", "(void)b;"),
     ("Verilated::traceEverOn(true);", "auto* context = new VerilatedContext;"),
     ("new V{top}();", "new V{top}(context);\n    context->traceEverOn(true);"),
     (

@@ -1,0 +1,72 @@
+"""`systolab rtl`: writes the SystemVerilog of an array with a self-checking testbench."""
+
+import argparse
+from pathlib import Path
+
+from formats import get
+from formats.accumulator import SYNTAX, parse_accumulator
+from formats.errors import SystolabError
+from rtl.hardware import hardware
+from rtl.kernel import Array, parse_array
+from rtl.testbench import MAKEFILE, example_vectors, readme, testbench
+
+NAME = "rtl"
+HELP = "write the SystemVerilog of an array, with a testbench that needs no Python"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `systolab rtl`."""
+    parser.add_argument("format", metavar="F", help="format of activations, weights and outputs")
+    parser.add_argument("--array", metavar="RxC", default="16x16", help="array shape (16x16)")
+    parser.add_argument("--weight", metavar="F", help="format of the weights (F)")
+    parser.add_argument("--out-format", metavar="F", help="format of the outputs (F)")
+    parser.add_argument(
+        "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder and say what is in it."""
+    act = get(args.format)
+    rows, cols = parse_array(args.array)
+    array = Array(
+        rows,
+        cols,
+        act,
+        get(args.weight) if args.weight else act,
+        get(args.out_format) if args.out_format else act,
+        parse_accumulator(args.accumulator),
+    )
+    sources = hardware(array).files
+    vectors = example_vectors(array)
+    files = {
+        **sources,
+        "files.f": "".join(f"{name}\n" for name in sources),
+        **testbench(array, vectors),
+        "Makefile": MAKEFILE,
+        "README.md": readme(array, vectors, sources),
+    }
+    write_folder(args.out, files)
+    print(f"{args.out}: {len(sources)} sources, {len(vectors)} kernels in the testbench")
+    return 0
+
+
+def write_folder(folder: Path, files: dict[str, str]) -> None:
+    """Write files into a new or empty folder.
+
+    Raises:
+        SystolabError: the folder has contents, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise SystolabError(f"Output folder must be new or empty, not {folder}")
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SystolabError(
+            f"Output folder must be writable, not {folder} ({error.strerror})"
+        ) from error
