@@ -119,8 +119,7 @@ def test_fast_engines_agree_with_numpy_on_larger_products(pair: tuple[str, str])
     for i, accumulator in enumerate(accumulators(fmt_a, fmt_w)):
         projected = isinstance(accumulator, Float)
         shape = (7, 33, 19) if heavy or projected else (71, 150, 83)
-        out = ("rational", "softfloat")
-        ran = assert_engines_agree(fmt_a, fmt_w, accumulator, shape, 16, i, out)
+        ran = assert_engines_agree(fmt_a, fmt_w, accumulator, shape, 16, i, ("rational",))
         assert "numpy" in ran
 
 
