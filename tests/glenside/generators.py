@@ -18,7 +18,7 @@ def _operands(t: Terms, batch: int, flat: bool) -> tuple[g.Term, g.Term]:
 
 def dot(batch: int, flat: bool) -> Generator:
     def generate(t: Terms) -> g.Term:
-        a, b = _operands(t, batch, flat)
+        a, b = _operands(t, batch, flat and not t.seldom())
         return g.Compute("dot-product", g.CartesianProduct(a, b, batch))
 
     return generate
@@ -26,9 +26,10 @@ def dot(batch: int, flat: bool) -> Generator:
 
 def _depthwise(size: int) -> Generator:
     def generate(t: Terms) -> g.Term:
-        groups, k = size * t.integer(1, 2), t.integer(1, 3)
+        groups, k = size * t.integer(1, 2) + t.seldom(), t.integer(1, 3)
         a = t.leaf((groups, t.integer(1, 3)), (k,))
-        return g.Compute("dot-product", g.CartesianProduct(a, t.leaf((groups, 1), (k,)), 1))
+        b = t.leaf((groups, 1 + t.seldom()), (k,))
+        return g.Compute("dot-product", g.CartesianProduct(a, b, 1))
 
     return generate
 
@@ -38,12 +39,16 @@ def _reshaped_product(batch: int) -> Generator:
         shared = t.dims(batch, 3)
         item = t.dims(t.integer(1, 2), 6)
         other = t.reshaped(item)
+        if t.seldom():  # items that are equal only after the reshape
+            item, other = (2, 3), (6,)
         sides: list[g.Term] = []
         for _ in range(2):
             access = t.dims(t.integer(1, 2), 6)
             sides.append(
                 g.Reshape(t.leaf(shared + access, item), shared + t.reshaped(access), other)
             )
+            if item == (2, 3):
+                item = (3, 2)
         a, b = sides
         return g.CartesianProduct(a, b, batch)
 
@@ -67,7 +72,11 @@ def _twice_transposed(rank: int) -> Generator:
 
 
 def _unit_transposed(rank: int) -> Generator:
-    return lambda t: g.Transpose(t.leaf(t.dims(rank, 3)), tuple(range(rank)))
+    def generate(t: Terms) -> g.Term:
+        order = t.permutation(rank) if t.seldom() else tuple(range(rank))
+        return g.Transpose(t.leaf(t.dims(rank, 3)), order)
+
+    return generate
 
 
 def _reshaped(t: Terms, twice: bool = False) -> g.Term:
@@ -80,6 +89,8 @@ def _reshaped(t: Terms, twice: bool = False) -> g.Term:
 
 def _same_reshape(t: Terms) -> g.Term:
     leaf = t.leaf(t.dims(2), t.dims(1))
+    if t.seldom():
+        return g.Reshape(leaf, leaf.access[::-1], leaf.item)
     return g.Reshape(leaf, leaf.access, leaf.item)
 
 
@@ -90,17 +101,17 @@ def _accesses(t: Terms) -> g.Term:
 
 
 def _same_access(t: Terms) -> g.Term:
-    return g.Access(t.leaf(t.dims(2), t.dims(1)), 2)
+    return g.Access(t.leaf(t.dims(2), t.dims(1)), 1 if t.seldom() else 2)
 
 
 def _flat(t: Terms) -> g.Term:
     keep = t.integer(0, 1)
-    return g.Flatten(t.leaf(t.dims(keep + 1), t.dims(1)), keep)
+    return g.Flatten(t.leaf(t.dims(keep + 1 + t.seldom()), t.dims(1 + t.seldom())), keep)
 
 
 def _unpadded(t: Terms) -> g.Term:
     leaf = t.leaf(t.dims(2), t.dims(1))
-    return g.Pad(leaf, g.PADDINGS[t.integer(0, 1)], t.integer(0, 2), 0, 0)
+    return g.Pad(leaf, g.PADDINGS[t.integer(0, 1)], t.integer(0, 2), 0, int(t.seldom()))
 
 
 def _bounds(t: Terms) -> tuple[float, float]:
@@ -134,7 +145,10 @@ def _post_processed(t: Terms) -> g.Term:
 def _loaded(t: Terms) -> g.Term:
     layout = ("NCHW", "NHWC", "NCHW4c", "HWNC")[t.integer(0, 3)]
     leaf = t.leaf(t.dims(4, 5))
-    return g.Load(g.Store(leaf, layout), layout, leaf.access)
+    other = ("NCHW", "NHWC")[t.integer(0, 1)] if t.seldom() else layout
+    if Layout.parse(other).size(leaf.access) != Layout.parse(layout).size(leaf.access):
+        other = layout
+    return g.Load(g.Store(leaf, layout), other, leaf.access)
 
 
 def _restored(t: Terms) -> g.Term:

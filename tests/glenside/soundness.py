@@ -37,6 +37,10 @@ class Terms:
         tensor = g.Tensor(name, dims)
         return g.Access(tensor, len(access)) if item else tensor
 
+    def seldom(self) -> bool:
+        """True for terms on which a side condition is to fail."""
+        return self.integer(0, 7) == 0
+
     def permutation(self, rank: int) -> g.Dims:
         return tuple(int(i) for i in self.rng.permutation(rank))
 
