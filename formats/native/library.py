@@ -164,8 +164,13 @@ def _contracts(library: ctypes.CDLL) -> bool:
     table[:3] = x, 1.0, -(1 + 2.0**-11)
     a = np.array([[1, 0]], dtype=np.uint8)
     w = np.array([[2] * 64, [0] * 64], dtype=np.uint8)
-    out = np.empty((1, 64), dtype=np.float32)
+    sums = np.full((2, 64), np.nan, dtype=np.float32)
     code = library.systolab_dot_float32(
-        matrix(a), table.ctypes.data, matrix(w), table.ctypes.data, 1, 2, 64, 2, out.ctypes.data
+        matrix(a), table.ctypes.data, matrix(w), table.ctypes.data, 1, 2, 64, 2, sums.ctypes.data
     )
-    return code != 0 or bool((out != 0).any())
+    factor, term = np.full((2, 64), table[:1]), np.full(64, table[2])
+    library.systolab_postprocess_binary32(
+        *(factor.ctypes.data, 1, 64, factor.ctypes.data, term.ctypes.data),
+        *(-np.inf, np.inf, sums[1:].ctypes.data),
+    )
+    return code != 0 or bool((sums != 0).any())
