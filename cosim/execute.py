@@ -22,6 +22,7 @@ from glenside.network import Network, Tensor
 from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Step
 from glenside.stream_layout import StreamLayout
 from rtl import timing, values
+from rtl.gemm import gemm_kernel
 from rtl.kernel import Array
 
 F32 = NDArray[np.float32]
@@ -41,10 +42,19 @@ class Emulator:
     """The software model as a device that remembers which engines ran."""
 
     def __init__(self, array: Array, engine: str = "auto") -> None:
+        """Try the engine on one product, so that a wrong name is told before anything is built.
+
+        Raises:
+            SystolabError: there is no such engine, or it is not for this array.
+        """
         self._array = array
         self._engine = engine
         self._cycles = functools.cache(lambda kernel: timing.cycles(kernel, array))
         self.engines: set[str] = set()
+        one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+        a, w, o = (fmt.encode(zero) for fmt in (array.act, array.weight, array.out))
+        self(Case(gemm_kernel(array, 1, 1, 1), a, w, one, zero, -np.inf, np.inf, o))
+        self.engines.clear()
 
     def __call__(self, case: Case) -> Outcome:
         """Compute the output memory and the predicted cycles."""
@@ -276,6 +286,7 @@ class Observed:
     emulated: list[int] = field(default_factory=list)
     rtl: list[int] = field(default_factory=list)
     first: Mismatch | None = None
+    failed: Case | None = None  # on which the devices first differ
 
 
 def run(
@@ -309,6 +320,7 @@ def run(
                 tally.mismatched += int(np.count_nonzero(want.o != have.o))
                 if observed.first is None:
                     observed.first = _first(step, number, compare(case, want, have))
+                    observed.failed = case if observed.first is not None else None
             else:
                 expected.other(step)
                 found.other(step)

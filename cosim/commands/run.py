@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim import data, execute, report
+from cosim import data, divergence, execute, report, trace_error
 from cosim.case import hardware_model
 from cosim.execute import Emulator, Plan, Stopwatch
 from cosim.model import Model
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (0)")
+    trace_error.add_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
@@ -66,9 +67,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
     start = time.monotonic()
     # Everything that can be wrong with the command line is found before anything takes long.
-    fmt = registry.get(args.format)
+    fmt = trace_error.chosen_format(registry.get(args.format), args.fixed_bias)
+    budget = trace_error.parse_budget(args.budget)
     rows, cols = parse_array(args.array)
     array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
+    emulator = Emulator(array, args.engine)
     for path in _outputs(args):
         _check_writable(path)
     network = onnx_import.load(args.model)
@@ -78,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     marks.append(time.monotonic())
     model = Model(array, python=True)
     marks.append(time.monotonic())
-    emulator, rtl = Emulator(array, args.engine), Stopwatch(hardware_model(array, model))
+    rtl = Stopwatch(hardware_model(array, model))
     with Progress("run", len(dataset.calls)) as advance:
         observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
     marks.append(time.monotonic())
@@ -89,6 +92,10 @@ def run(args: argparse.Namespace) -> int:
         plan, observed, Path(args.model).name, emulator.engines, dataset, seconds
     )
     print(report.text(result))
+    if observed.failed is not None and observed.first is not None:
+        print("\n" + divergence.of_run(args, array, observed.failed, observed.first.kernel))
+    if args.trace_error:
+        print("\n" + trace_error.report(plan, dataset.calibration, dataset.calls, budget))
     _save(args, result, array)
     return 0 if result.identical else 1
 

@@ -47,6 +47,21 @@ def test_weights_that_are_not_numbers(systolab: Systolab, tmp_path: Path, value:
     [
         (["--array", "0x4"], "Array must be ROWSxCOLS with both from 1 to 64, not '0x4'"),
         (["--array", "16"], "Array must be ROWSxCOLS with both from 1 to 64, not '16'"),
+        (["--array", "65x1"], "Array must be ROWSxCOLS with both from 1 to 64, not '65x1'"),
+        (
+            ["--format", "adaptivfloat:8,9"],
+            "AdaptivFloat's exponent must be 0 to 6 bits, not 9",
+        ),
+        (["--format", "adaptivfloat"], "Parameters of 'adaptivfloat' must be n and e, not ''"),
+        (
+            ["--format", "posit:16,1"],
+            "Activation format of an array must have at most 12 bits, not 16 (posit:16,1)",
+        ),
+        (
+            ["--accumulator", "saturate:8"],
+            "Accumulator saturate:8 must be at least 21 bits wide to hold one product of "
+            "adaptivfloat:6,3 and adaptivfloat:6,3, not 8",
+        ),
         (["--images", "0"], "--images must be at least 1, not 0"),
         (
             ["--data", "none.npz"],
@@ -56,6 +71,17 @@ def test_weights_that_are_not_numbers(systolab: Systolab, tmp_path: Path, value:
 )
 def test_bad_options(systolab: Systolab, arguments: list[str], message: str) -> None:
     assert _error(systolab, *SMALL, *arguments) == message
+
+
+def test_unknown_names_are_told_with_the_known_ones(systolab: Systolab) -> None:
+    error = _error(systolab, *SMALL, "--format", "adaptivflaot:8,3")
+    assert re.fullmatch(
+        r"Format family must be one of adaptivfloat, .*, uint, not 'adaptivflaot'", error
+    )
+    error = _error(systolab, *SMALL, "--engine", "nope")
+    assert re.fullmatch(r"Engine must be auto or one of .*softfloat.*, not 'nope'", error)
+    error = _error(systolab, *SMALL, "--accumulator", "bogus")
+    assert re.fullmatch(r"Accumulator must be exact, float32, .*, not 'bogus'", error)
 
 
 def test_a_folder_that_cannot_be_written(systolab: Systolab, tmp_path: Path) -> None:
