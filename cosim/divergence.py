@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
-from cosim.check.context import Context
+from cosim.case import Axis, Case, Dimension, axes, hardware_model
+from cosim.check.context import Context, Level
 from cosim.check.kernels import Data
 from cosim.check.report import Finding
 from cosim.check.value import comparison
@@ -19,7 +21,8 @@ from cosim.model import Model, Waveform
 from cosim.vcd import PERIOD, Waves, read, save_file
 from formats.errors import SystolabError
 from rtl.gemm import gemm_kernel
-from rtl.kernel import Mode
+from rtl.hardware import hardware
+from rtl.kernel import Array, Mode
 
 _LONGEST = 20_000  # cycles of a case whose whole waveform is read
 _BEFORE, _AFTER = 24, 12  # cycles shown around the place
@@ -47,7 +50,7 @@ class Divergence:
         context = self._context
         return Model(context.array, trace=True, wrap=False, sources=context.hardware)
 
-    def explain(self, stage: str, case: Case, difference: Difference) -> Finding:
+    def explain(self, stage: str, case: Case) -> Finding:
         """Minimise a case on which the machines differ, and say where they part."""
         context = self._context
         small, warm = self._minimised(case)
@@ -188,3 +191,17 @@ def _shown(waves: Waves, place: Place | None) -> list[str]:
         if signal is not None and not name.rsplit(".", 1)[1][0].isupper():
             result.append(name if signal.width == 1 else f"{name}[{signal.width - 1}:0]")
     return result
+
+
+def of_run(args: argparse.Namespace, array: Array, case: Case, kernel: str) -> str:
+    """The first divergence of `systolab run`, as text."""
+    words = ["systolab", "run", args.model, "--format", args.format, "--array", array.name]
+    words += ["--accumulator", str(array.accumulator), "--seed", str(args.seed)]
+    for option in ("data", "images", "fixed_bias"):
+        value = getattr(args, option)
+        if value is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    context = Context(hardware(array), Level.QUICK, args.seed)
+    directory = Path("systolab-divergence") if args.out is None else args.out
+    explained = Divergence(context, directory, shlex.join(words), staged=False)
+    return "\n".join(explained.explain(f"kernel {kernel}", case).lines())

@@ -18,7 +18,7 @@ from formats.tensor import Codes
 from rtl.gemm import gemm_kernel
 from rtl.kernel import Mode
 
-Explain = Callable[[str, Case, Difference], Finding]
+Explain = Callable[[str, Case], Finding]
 
 _MODES = (Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY)
 _ALL_PAIRS = 1 << 18  # operand pairs up to which all of them are tried
@@ -90,8 +90,7 @@ class Machine:
         if expected.cycles != found.cycles:
             self.mistimed += 1
             if self.cycle_finding is None:
-                cycles = Difference("cycles", expected.cycles, found.cycles)
-                self.cycle_finding = self.explain("cycles", case, cycles)
+                self.cycle_finding = self.explain("cycles", case)
         return active, wrong, difference
 
     def _explain(self, stage: str, case: Case, difference: Difference) -> Finding:
@@ -100,7 +99,7 @@ class Machine:
             where = "" if difference.address is None else f" at address {difference.address}"
             return Finding(f"{difference.what} differs{where}; see the first finding")
         self._explained = True
-        return self.explain(stage, case, difference)
+        return self.explain(stage, case)
 
 
 def product(machine: Machine) -> StageResult:
