@@ -56,14 +56,18 @@ class _Compiler:
         self._array = array
         self._knowledge = knowledge
         self._partition = Partition(network, read_through)
+        before = knowledge.keys()
+        learnt = knowledge.learn(self._partition.regions.values())
+        alone = self._without_options()
+        if alone:  # what follows these layers does not suit the array's post-processing
+            self._partition = Partition(network, read_through, alone)
+            learnt += knowledge.learn(self._partition.regions.values())
         regions = self._partition.regions
         distinct = {region.key for region in regions.values()}
-        known = sum(key in knowledge for key in distinct)
-        learnt = knowledge.learn(regions.values())
         self._statistics = Statistics(
             regions=len(regions),
             distinct=len(distinct),
-            known=known,
+            known=len(before & distinct),
             nodes=learnt.nodes,
             classes=learnt.classes,
             iterations=learnt.iterations,
@@ -77,6 +81,14 @@ class _Compiler:
         }
         self._realised: dict[tuple[str, int], Realisation] = {}
         self._host_layers = {layer.name: layer for layer in self._on_host()}
+
+    def _without_options(self) -> set[str]:
+        """Layers that cannot run together with the ones that joined them."""
+        return {
+            region.layers[0]
+            for region in self._partition.regions.values()
+            if len(region.layers) > 1 and not self._knowledge.options(region)
+        }
 
     # Which layers run on the host
 

@@ -39,6 +39,16 @@ class Saturation:
     applications: int
     saturated: bool
 
+    def __add__(self, other: Saturation) -> Saturation:
+        """Both, one after the other."""
+        return Saturation(
+            self.nodes + other.nodes,
+            self.classes + other.classes,
+            self.iterations + other.iterations,
+            self.applications + other.applications,
+            self.saturated and other.saturated,
+        )
+
 
 class Knowledge:
     """Options of regions on one array; grows with every network."""
@@ -47,8 +57,9 @@ class Knowledge:
         self.array = array
         self._options: dict[str, tuple[Option, ...]] = {}
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._options
+    def keys(self) -> frozenset[str]:
+        """Keys of the regions that are known."""
+        return frozenset(self._options)
 
     def __len__(self) -> int:
         return len(self._options)

@@ -7,7 +7,7 @@ in. Layers that only move elements belong to the operands they lead to: the term
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -58,14 +58,19 @@ class Partition:
 
     Without `read_through`, operands are the tensors as written, and moves are copies.
 
+    Layers named in `alone` are not joined by what follows them.
+
     Attributes:
         regions: by name of the output tensor, in topological order.
         covered: layers inside some region.
         reasons: for every other layer that computes, why it stays on the host.
     """
 
-    def __init__(self, network: Network, read_through: bool = True) -> None:
+    def __init__(
+        self, network: Network, read_through: bool = True, alone: Collection[str] = ()
+    ) -> None:
         self.network = network
+        self._alone = alone
         self._read_through = read_through
         self.producers = {t: layer for layer in network.layers for t in layer.outputs if t}
         self._consumers: dict[str, list[Layer]] = {}
@@ -112,7 +117,7 @@ class Partition:
         best: tuple[g.Term, tuple[str, ...], str, str] = (term, (core.name,), core.outputs[0], op)
         layers: tuple[str, ...] = (core.name,)
         tensor = core.outputs[0]
-        while tensor not in self.network.outputs:
+        while tensor not in self.network.outputs and core.name not in self._alone:
             consumers = self._consumers.get(tensor, [])
             if len(consumers) != 1:
                 break

@@ -110,6 +110,45 @@ def test_convolutions_reach_the_array(
     assert step.kernel.length >= np.prod(w[1:])
 
 
+EPILOGUES: list[tuple[list[onnx.NodeProto], dict[str, tuple[int, ...]], tuple[str, ...]]] = [
+    ([node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "y")], {}, ("c", "y")),
+    (
+        [
+            node("Conv", ["x", "w"], "c"),
+            node("Transpose", ["c"], "t", perm=[0, 2, 3, 1]),
+            node("Add", ["t", "v"], "a"),
+            node("Relu", ["a"], "y"),
+        ],
+        {"v": (4,)},
+        ("c", "t", "a", "y"),
+    ),
+    (
+        [
+            node("Conv", ["x", "w"], "c", group=1),
+            node("Transpose", ["c"], "t", perm=[2, 3, 1, 0]),
+            node("Relu", ["t"], "r"),
+            node("Add", ["v", "r"], "y"),  # after the clamp: the array cannot
+        ],
+        {"v": (4, 1)},
+        ("c", "t", "r"),
+    ),
+    (
+        [node("Conv", ["x", "w"], "c"), node("Add", ["c", "rows"], "y")],  # not per channel
+        {"rows": (4, 1)},
+        ("c",),
+    ),
+]
+
+
+@pytest.mark.parametrize(("nodes", "weights", "layers"), EPILOGUES)
+def test_bias_and_clamp_join_the_kernel(
+    nodes: list[onnx.NodeProto], weights: dict[str, tuple[int, ...]], layers: tuple[str, ...]
+) -> None:
+    net = network(nodes, {"x": (1, 3, 6, 6)}, {"w": (4, 3, 3, 3), **weights}, (None,) * 4)
+    (step,) = check(net, array()).kernels
+    assert step.layers == layers
+
+
 def test_grouped_convolutions_take_residuals_and_reads_through_moves() -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]),
