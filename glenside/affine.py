@@ -162,8 +162,8 @@ class _Axes:
         for i in range(items):
             where[f"k{i}"] = (va.split + i, vw.split + i, None)
         runs = [
-            _dimension_runs(va),
-            _dimension_runs(vw),
+            list(va.dims),
+            list(vw.dims),
             _coordinate_runs(target),
         ]
         self.views = [va, vw, target]
@@ -291,10 +291,6 @@ def _flat(source: View) -> Linear:
         values = [v + c * stride for v, c in zip(values, form.coefficients, strict=True)]
         stride *= size
     return Linear(offset, tuple(values))
-
-
-def _dimension_runs(source: View) -> list[tuple[int, ...]]:
-    return list(source.dims)
 
 
 def _coordinate_runs(target: View) -> list[tuple[int, ...]]:

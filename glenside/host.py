@@ -21,11 +21,6 @@ FAMILIES = (
 )  # importing them fills EVALUATORS
 
 
-def supports(op: str) -> bool:
-    """Whether the host can evaluate an operator."""
-    return op in EVALUATORS
-
-
 def evaluate(layer: Layer, inputs: Sequence[Tensor | None]) -> list[Tensor]:
     """Outputs of one layer; None stands for an absent optional input.
 

@@ -6,7 +6,7 @@ whatever the ONNX version it came from; a layer's inputs are tensors that hold d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -118,11 +118,3 @@ class Network:
         for tensor in known:
             if tensor not in self.shapes:
                 raise SystolabError(f"Tensor '{tensor}' must have a known shape")
-
-    def consumers(self, tensor: str) -> Iterator[Layer]:
-        """The layers that read a tensor, in order."""
-        return (layer for layer in self.layers if tensor in layer.inputs)
-
-    def producer(self, tensor: str) -> Layer | None:
-        """The layer that computes a tensor; None for inputs and constants."""
-        return next((layer for layer in self.layers if tensor in layer.outputs), None)
