@@ -3,12 +3,14 @@
 Timing depends on the kernel and the array alone, never on data. Vector costs come from
 ``rtl.lines``; what is left is a recurrence over tiles of when each unit is free. Within an outer
 iteration that recurrence is linear in the (max, +) algebra, so it is computed once for each
-distinct kind of outer iteration. ``docs/machine.md`` derives the recurrence from the hardware.
+distinct kind of outer iteration; repetitions are cut short once they have become periodic.
+``docs/machine.md`` derives the recurrence from the hardware.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,38 +91,119 @@ def timing(kernel: Kernel, array: Array) -> Timing:
     return _output_stationary(kernel, array)
 
 
-class _Drain:
-    """Availability of the drain, of the parameter buffers and of the two accumulator banks."""
+class _Pipeline(ABC):
+    """When each unit of the machine is free, after the outer iterations so far.
 
-    def __init__(self, lanes: int, latency: int) -> None:
-        self._lanes = lanes
-        self._latency = latency
-        self._freed = [START, START]  # end of the last two drains: bank and parameter buffers free
-        self._loaded = START
-        self.bank_free = START
-        self.tail = (0, 0)  # write-back and idle cycles of the last drain
+    Attributes:
+        issued: the array may accept the next vector.
+        ahead: shadow weights are free (weight-stationary), drain-row commands are through.
+        freed: end of the last two drains; banks, parameter buffers and the drain are free then.
+        loaded: the parameter stream is free.
+        write_back: cycles that the array has waited for a bank.
+        tail: write-back and idle cycles of the last drain.
+    """
 
-    def run(self, issued: int, rows: int, lines: int) -> int:
-        """Drain one outer iteration.
+    def __init__(self, kernel: Kernel, array: Array) -> None:
+        self.issued = START
+        self.ahead = START
+        self.freed = (START, START)
+        self.loaded = START
+        self.write_back = 0
+        self.tail = (0, 0)
+        self._lanes = kernel.w.lanes
+        self._rows = kernel.bank_rows
+        self._latency = latency(array)
 
-        Args:
-            issued: cycle after the array accepted the last command of the iteration.
-            rows: accumulator rows to drain.
-            lines: cycles that the O stream takes for them.
+    @abstractmethod
+    def compute(self, kind: int) -> int:
+        """Compute an outer iteration of some kind.
 
         Returns:
-            The cycle after the last line left.
+            The cycle after the array accepted the last command of the iteration.
         """
-        self._loaded = max(self._loaded, self._freed[0]) + self._lanes
-        summed = issued + self._latency
-        unit = max(summed, self._freed[1])
-        start = max(unit, self._loaded + LAT_PARAMETER)
-        end = start + LAT_DRAIN + lines + FLUSH
-        waited, extra = unit - summed, lines - rows + FLUSH
-        self.tail = (waited + extra, start - unit)
-        self._freed = [self._freed[1], end]
-        self.bank_free = self._freed[0]
-        return end
+
+    def drain(self, commanded: int, lines: int) -> None:
+        """Drain an outer iteration whose O stream takes ``lines`` cycles."""
+        self.loaded = max(self.loaded, self.freed[0]) + self._lanes
+        summed = commanded + self._latency
+        unit = max(summed, self.freed[1])
+        start = max(unit, self.loaded + LAT_PARAMETER)
+        self.tail = (unit - summed + lines - self._rows + FLUSH, start - unit)
+        self.freed = (self.freed[1], start + LAT_DRAIN + lines + FLUSH)
+
+    def run(self, kinds: Ints, lines: Ints, outer: tuple[int, ...]) -> None:
+        """Run all outer iterations.
+
+        Outermost loops that change neither kind nor lines repeat what is inside them. As soon as
+        all units stand to one another as they did before, so does everything that follows: whole
+        cycles of repetitions are skipped.
+
+        Args:
+            kinds: kind of each outer iteration, axes as in ``StreamCosts.kind``.
+            lines: cycles of the O stream for each outer iteration.
+            outer: lengths of the outer loops.
+        """
+        inner = 0
+        while inner < len(outer) and kinds.shape[inner] == lines.shape[inner] == 1:
+            inner += 1
+        repeats = math.prod(outer[:inner])
+        shape = (1,) * inner + outer[inner:]
+        period = list(zip(_each(kinds, shape), _each(lines, shape), strict=True))
+        seen: dict[tuple[int, ...], tuple[int, int, int]] = {}
+        done = 0
+        while done < repeats:
+            relative = tuple(time - self.issued for time in (self.ahead, *self.freed, self.loaded))
+            if relative in seen:
+                before, issued, write_back = seen.pop(relative)
+                skipped = (repeats - done) // (done - before)
+                self._skip(skipped * (self.issued - issued))
+                self.write_back += skipped * (self.write_back - write_back)
+                done += skipped * (done - before)
+                seen.clear()
+                continue
+            seen[relative] = (done, self.issued, self.write_back)
+            for kind, taken in period:
+                self.drain(self.compute(kind), taken)
+            done += 1
+
+    def _skip(self, time: int) -> None:
+        self.issued += time
+        self.ahead += time
+        self.freed = (self.freed[0] + time, self.freed[1] + time)
+        self.loaded += time
+
+
+class _WeightStationary(_Pipeline):
+    def __init__(self, kernel: Kernel, array: Array, a: Ints, first: Ints, w: Ints) -> None:
+        """``a``, ``first`` and ``w`` as in ``_iteration_maps``."""
+        super().__init__(kernel, array)
+        self._maps = _iteration_maps(a, first, w)
+        self._load: list[int] = w[:, 0].tolist()
+
+    def compute(self, kind: int) -> int:
+        bank = max(self.issued, self.freed[0])
+        self.write_back += max(0, bank - max(self.issued, self.ahead + self._load[kind]))
+        (ahead_ahead, ahead_issued), (issued_ahead, issued_issued) = self._maps[kind]
+        ahead = self.ahead
+        self.ahead = max(ahead + ahead_ahead, bank + ahead_issued)
+        self.issued = max(ahead + issued_ahead, bank + issued_issued)
+        return self.issued
+
+
+class _OutputStationary(_Pipeline):
+    def __init__(self, kernel: Kernel, array: Array, before: list[int], last: list[int]) -> None:
+        """Cycles of the steps before the last and of the last, for each kind of iteration."""
+        super().__init__(kernel, array)
+        self._before = before
+        self._last = last
+
+    def compute(self, kind: int) -> int:
+        last = self.issued + self._before[kind]
+        start = max(last, self.ahead, self.freed[0])
+        self.write_back += start - last
+        self.issued = start + self._last[kind]
+        self.ahead = self.issued + LAT_HOLD + self._rows
+        return self.ahead
 
 
 def _weight_stationary(kernel: Kernel, array: Array) -> Timing:
@@ -133,38 +216,20 @@ def _weight_stationary(kernel: Kernel, array: Array) -> Timing:
     a_first = _spread(a.vectors[:, 0][a.kind], kernel.reduction)
     w_tile = _spread(w.vectors.sum(axis=1)[w.kind], kernel.reduction)
     a_tile, a_first, w_tile = np.broadcast_arrays(a_tile, a_first, w_tile)
-    kinds = a_tile.shape[:outer]
+    shape = a_tile.shape[:outer]
     tiles = math.prod(kernel.reduction)
     a_tile, a_first, w_tile = (x.reshape(-1, tiles) for x in (a_tile, a_first, w_tile))
-    steps = _iteration_maps(a_tile, a_first, w_tile)
-    w_first = w_tile[:, 0].tolist()
-    iterations = _each(np.arange(len(steps)).reshape(kinds), kernel.outer)
-    o_lines = _each(o.vectors.sum(axis=1)[o.kind], kernel.outer)
+    kinds = np.arange(len(a_tile)).reshape(shape)
+    pipeline = _WeightStationary(kernel, array, a_tile, a_first, w_tile)
+    pipeline.run(kinds, o.vectors.sum(axis=1)[o.kind], kernel.outer)
 
-    drain = _Drain(kernel.w.lanes, latency(array))
-    free, issued, end, write_back = START, START, START, 0
-    for iteration, lines in zip(iterations, o_lines, strict=True):
-        bank = max(issued, drain.bank_free)
-        write_back += max(0, bank - max(issued, free + w_first[iteration]))
-        (free_free, free_issued), (issued_free, issued_issued) = steps[iteration]
-        free, issued = (
-            max(free + free_free, bank + free_issued),
-            max(free + issued_free, bank + issued_issued),
-        )
-        end = drain.run(issued, kernel.bank_rows, lines)
-
-    copies = math.prod(kernel.outer) // len(steps)
-    a_cycles = int(a_tile.sum()) * copies
-    vectors = kernel.a.vectors
+    a_cycles = int(a_tile.sum()) * (math.prod(kernel.outer) // len(a_tile))
     return _report(
-        end,
-        issued,
-        drain,
-        steps=vectors,
-        a_lines=a_cycles - vectors,
+        pipeline,
+        steps=kernel.a.vectors,
+        a_lines=a_cycles - kernel.a.vectors,
         w_lines=0,
-        weight_load=issued - START - a_cycles - write_back,
-        write_back=write_back,
+        weight_load=pipeline.issued - START - a_cycles - pipeline.write_back,
     )
 
 
@@ -174,39 +239,26 @@ def _output_stationary(kernel: Kernel, array: Array) -> Timing:
     w = stream_costs(kernel.w, outer, array.line)
     o = stream_costs(kernel.o, outer, array.line)
     pair = a.kind * len(w.vectors) + w.kind
-    distinct, index = np.unique(pair, return_inverse=True)
-    a_sums, step_sums, lasts = [], [], []
+    distinct, index, copies = np.unique(pair, return_inverse=True, return_counts=True)
+    a_sums, sums, lasts = [], [], []
     for code in distinct.tolist():
         a_steps = a.vectors[code // len(w.vectors)]
         both = np.maximum(a_steps, w.vectors[code % len(w.vectors)])
         a_sums.append(int(a_steps.sum()))
-        step_sums.append(int(both.sum()))
+        sums.append(int(both.sum()))
         lasts.append(int(both[-1]))
-    iterations = _each(index.reshape(pair.shape), kernel.outer)
-    o_lines = _each(o.vectors.sum(axis=1)[o.kind], kernel.outer)
+    before = [total - last for total, last in zip(sums, lasts, strict=True)]
+    pipeline = _OutputStationary(kernel, array, before, lasts)
+    pipeline.run(index.reshape(pair.shape), o.vectors.sum(axis=1)[o.kind], kernel.outer)
 
-    drain = _Drain(kernel.w.lanes, latency(array))
-    issued, drained, end, write_back = START, START, START, 0
-    for iteration, lines in zip(iterations, o_lines, strict=True):
-        last = issued + step_sums[iteration] - lasts[iteration]
-        start = max(last, drained, drain.bank_free)
-        write_back += start - last
-        issued = start + lasts[iteration]
-        drained = issued + LAT_HOLD + kernel.a.lanes
-        end = drain.run(drained, kernel.bank_rows, lines)
-
-    counts = np.bincount(np.asarray(iterations))
-    vectors = kernel.a.vectors
+    counts = copies * (math.prod(kernel.outer) // pair.size)
     a_cycles = int(counts @ np.asarray(a_sums))
     return _report(
-        end,
-        issued,
-        drain,
-        steps=vectors,
-        a_lines=a_cycles - vectors,
-        w_lines=int(counts @ np.asarray(step_sums)) - a_cycles,
+        pipeline,
+        steps=kernel.a.vectors,
+        a_lines=a_cycles - kernel.a.vectors,
+        w_lines=int(counts @ np.asarray(sums)) - a_cycles,
         weight_load=0,
-        write_back=write_back,
     )
 
 
@@ -254,24 +306,17 @@ def _iteration_maps(a_tile: Ints, a_first: Ints, w_tile: Ints) -> list[list[list
 
 
 def _report(
-    end: int,
-    issued: int,
-    drain: _Drain,
-    *,
-    steps: int,
-    a_lines: int,
-    w_lines: int,
-    weight_load: int,
-    write_back: int,
+    pipeline: _Pipeline, *, steps: int, a_lines: int, w_lines: int, weight_load: int
 ) -> Timing:
-    tail_write_back, tail_idle = drain.tail
+    end = pipeline.freed[1]
+    write_back, idle = pipeline.tail
     breakdown = Breakdown(
         steps=steps,
         a_lines=a_lines,
         w_lines=w_lines,
         weight_load=weight_load,
-        drain=end - issued - tail_write_back - tail_idle,
-        write_back=write_back + tail_write_back,
-        idle=START + tail_idle,
+        drain=end - pipeline.issued - write_back - idle,
+        write_back=pipeline.write_back + write_back,
+        idle=START + idle,
     )
     return Timing(end, breakdown)

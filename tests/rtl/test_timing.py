@@ -50,6 +50,51 @@ def test_random_kernels_equal_the_reference(data: st.DataObject) -> None:
     assert min(vars(result.breakdown).values()) >= 0
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(list(Mode)),
+    st.tuples(st.integers(1, 40), st.integers(1, 4)),
+    st.tuples(st.sampled_from([1, 1, 4]), st.sampled_from([1, 7, 16])),
+    st.integers(1, 2),
+    st.sampled_from([1, 1, 2, 5]),
+    st.sampled_from([0, 1, 16, 32]),
+    st.sampled_from([1, 1, 5, 16, 64]),
+)
+def test_repetitions_equal_the_reference(
+    mode: Mode,
+    outer: tuple[int, int],
+    lanes: tuple[int, int],
+    height: int,
+    k: int,
+    step: int,
+    o_step: int,
+) -> None:
+    # The first outer loop changes no cost if its strides are multiples of a line.
+    a_lanes, w_lanes = lanes
+    array = make_array(a_lanes, 16)
+    repeats, inner = outer
+    weight_stationary = mode is Mode.WEIGHT_STATIONARY
+    rows = (height,) if weight_stationary else ()
+    a = tuple(zip((repeats, inner, k, *rows), (16 * step, step, 3, 7), strict=False))
+    w_tail = ((a_lanes, w_lanes),) if weight_stationary else ()
+    kernel = Kernel(
+        mode,
+        outer,
+        (k,),
+        rows,
+        AccessPattern(0, a, (a_lanes, 1)),
+        AccessPattern(0, ((repeats, 0), (inner, 5), (k, 64), *w_tail), (w_lanes, 1)),
+        AccessPattern(
+            0, ((repeats, 1024), (inner, 0), (rows[0] if rows else a_lanes, 1)), (w_lanes, o_step)
+        ),
+        AccessPattern(0, ((repeats, 0), (inner, 0)), (w_lanes, 1)),
+    )
+    result = timing(kernel, array)
+    assert result.cycles == reference_cycles(kernel, array)
+    assert result.breakdown.total == result.cycles
+    assert min(vars(result.breakdown).values()) >= 0
+
+
 @settings(deadline=None, max_examples=60)
 @given(convolutions(), st.sampled_from(list(Mode)))
 def test_convolutions_equal_the_reference(convolution: Convolution, mode: Mode) -> None:
