@@ -36,9 +36,18 @@ def _sources(rows: int, cols: int, names: tuple[str, str, str], accumulator: str
 
 
 @pytest.mark.parametrize(
-    "accumulator", ["exact", "float32", "wrap:12", "wrap:40,-9", "saturate:20"]
+    ("shape", "accumulator"),
+    [
+        ((1, 1), "exact"),
+        ((1, 1), "float32"),
+        ((5, 3), "exact"),
+        ((5, 3), "float32"),
+        ((5, 3), "wrap:12"),
+        ((5, 3), "wrap:40,-9"),
+        ((5, 3), "saturate:25"),
+        ((16, 16), "exact"),
+    ],
 )
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (16, 16)])
 def test_accumulators_and_shapes(tmp_path: Path, shape: tuple[int, int], accumulator: str) -> None:
     assert _lint(_sources(*shape, ("adaptivfloat:8,3",) * 3, accumulator), tmp_path) == ""
 
