@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from formats.errors import SystolabError
 
-COMMANDS = ("check", "formats", "map", "quantize", "rtl", "run", "show")
+COMMANDS = ("cache", "check", "formats", "map", "quantize", "rtl", "run", "show")
 
 
 class Command(Protocol):
