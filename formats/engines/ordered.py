@@ -35,7 +35,7 @@ def _lacks_saturate(spec: Spec) -> str | None:
 
 def lacks_library() -> str | None:
     """The native library, where there is none."""
-    return None if available() else f"the native library, not {status()}"
+    return None if available() else f"the native library ({status()})"
 
 
 def _run_float32(spec: Spec, operands: Operands) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from formats import get
+from formats import get, native
 from formats.accumulator import Accumulator, Exact, Float, Float32, Saturate, Wrap
 from formats.dot import ENGINES, DotResult, dot
 from formats.engines.spec import Spec
@@ -48,6 +48,9 @@ NARROW = [
     "bfloat16:rounding=up",
 ]
 WIDE = {"bfloat16", "binary16", "posit:16,1", "adaptivfloat:8,5", "posit:8,2", "lns:8,3", "nf4"}
+
+
+needs_native = pytest.mark.skipif(not native.available(), reason="no native library")
 
 
 def codes_of(fmt: Format, shape: tuple[int, int], seed: int, finite: bool) -> Codes:
@@ -141,6 +144,7 @@ def test_any_shape_and_group(
     assert_engines_agree(fmt_a, fmt_w, choices[which % len(choices)], (m, k, n), group, seed)
 
 
+@needs_native
 def test_every_engine_is_chosen_somewhere() -> None:
     e4m3fn, int8 = get("e4m3fn"), get("int:8")
     chosen = {
@@ -181,6 +185,7 @@ def test_an_engine_without_proof_is_refused() -> None:
         dot(a, a.T, e5m2, e5m2, Exact(), 1, "f")
 
 
+@needs_native
 def test_products_that_the_narrow_carrier_would_round_twice() -> None:
     """30-bit products, one in thousands of which lies just beside a midpoint of binary16."""
     fmt = get("fixed:16,15")
@@ -208,6 +213,7 @@ def test_saturating_sums_beyond_binary64() -> None:
                 assert acc.tolist() == [[expected]], engine.name
 
 
+@needs_native
 def test_saturating_sums_at_the_widest_native_register() -> None:
     """52 bits: sums reach both limits, and every bit of them counts."""
     narrow = get("posit:8,1")
