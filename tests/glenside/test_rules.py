@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from egglog.bindings import EggSmolError
@@ -132,3 +134,10 @@ def test_broken_rule_is_noticed(name: str, field: str, old: str, new: str) -> No
     except (g.ShapeError, EggSmolError):
         return
     assert verdict.wrong is not None
+
+
+def test_every_rule_is_documented() -> None:
+    text = Path("docs/glenside.md").read_text(encoding="utf-8")
+    for rule in ALL:
+        family = re.sub(r"-\d+$", "-N", re.sub(r"\d+c-", "Nc-", rule.name))
+        assert f"`{family}`" in text
