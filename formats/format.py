@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace as replace_fields
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -48,6 +51,7 @@ class Format(ABC):
         scaling: How scales are fitted to data.
         seed: Key of the stochastic rounding.
         redundant: Codes that repeat another code's value and are never produced.
+        hardware: Verilog files of a hand-written "decoder" or "encoder" (docs/plugin.md).
     """
 
     name: str = ""
@@ -57,6 +61,7 @@ class Format(ABC):
     scaling: Scaling = Scaling()
     seed: int = 0
     redundant: tuple[int, ...] = ()
+    hardware: Mapping[str, Path] = MappingProxyType({})
 
     _unchanged: Format | None = None
 

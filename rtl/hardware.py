@@ -20,6 +20,7 @@ from formats.decompose import decompose
 from formats.errors import SystolabError
 from formats.format import Format
 from formats.projection import EncoderTable
+from rtl import handwritten
 from rtl.kernel import MAX_GUARDS, MAX_LOOPS, Array
 
 TOP = "systolab_top"
@@ -105,11 +106,28 @@ def hardware(array: Array) -> Hardware:
             )
     parameters = specialise(array)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(_STATIC.glob("*.sv"))}
-    files["systolab_act_decoder.sv"] = decoder("systolab_act_decoder", array.act, parameters)
-    files["systolab_weight_decoder.sv"] = decoder(
-        "systolab_weight_decoder", array.weight, parameters, weight=True
-    )
-    files["systolab_out_encoder.sv"] = encoder("systolab_out_encoder", array.out)
+    for name, fmt, weight in (
+        ("systolab_act_decoder", array.act, False),
+        ("systolab_weight_decoder", array.weight, True),
+    ):
+        own = None if parameters.float32 else handwritten.source(fmt, "decoder")
+        if own is None:
+            files[f"{name}.sv"] = decoder(name, fmt, parameters, weight)
+        else:
+            operand = parameters.weight if weight else parameters.act
+            module, file, text = own
+            files[file] = text
+            bits = operand.exp_bits, operand.sig_bits
+            files[f"{name}.sv"] = handwritten.decoder(name, module, fmt, *bits)
+    own = handwritten.source(array.out, "encoder")
+    if own is None:
+        files["systolab_out_encoder.sv"] = encoder("systolab_out_encoder", array.out)
+    else:
+        module, file, text = own
+        files[file] = text
+        files["systolab_out_encoder.sv"] = handwritten.encoder(
+            "systolab_out_encoder", module, array.out
+        )
     files[f"{TOP}.v"] = _top(array, parameters)
     return Hardware(array, parameters, files)
 
