@@ -88,13 +88,22 @@ def buffer_name(tensor: str, layout: str) -> str:
 
 
 class Assembly:
-    """Collects the facts about a network and reads the choices back."""
+    """Collects the facts about a network and reads the choices back.
+
+    Names become numbers on the way: nothing a model file spells reaches egglog.
+    """
 
     def __init__(self) -> None:
         self._facts: list[str] = []
+        self._numbers: dict[str, str] = {"": ""}
 
     def _fact(self, relation: str, *values: str | int) -> None:
-        self._facts.append(f"({relation} {' '.join(map(_text, values))})")
+        self._facts.append(f"({relation} {' '.join(map(self._text, values))})")
+
+    def _text(self, value: str | int) -> str:
+        if isinstance(value, int):
+            return str(value)
+        return f'"{self._numbers.setdefault(value, str(len(self._numbers)))}"'
 
     def given(self, tensor: str, layout: str) -> None:
         """The tensor stands in memory in this layout from the start."""
@@ -116,11 +125,9 @@ class Assembly:
         """A host step computes a tensor in a layout from tensors in layouts."""
         listed = "(Nil)"
         for tensor, name in reversed(list(operands)):
-            listed = f"(Cons (Stored {_text(tensor)} {_text(name)}) {listed})"
-        tensor, name = output
-        self._facts.append(
-            f"(hosts {_text(step)} {_text(layout)} {listed} {_text(tensor)} {_text(name)})"
-        )
+            listed = f"(Cons (Stored {self._text(tensor)} {self._text(name)}) {listed})"
+        before, after = (" ".join(map(self._text, pair)) for pair in ((step, layout), output))
+        self._facts.append(f"(hosts {before} {listed} {after})")
 
     def layouts(self, tensor: str, names: Iterable[str]) -> None:
         """Layouts that the tensor may be copied between."""
@@ -134,7 +141,8 @@ class Assembly:
         for piece in pieces:
             engine.run_program(*engine.parse_program(piece))
         raw = json.loads(engine.serialize([]).to_json())["nodes"]
-        return _choices(raw, cost)
+        names = {number: name for name, number in self._numbers.items()}
+        return _choices(raw, names, cost)
 
 
 def _chunks(facts: Sequence[str]) -> Iterator[str]:
@@ -143,12 +151,10 @@ def _chunks(facts: Sequence[str]) -> Iterator[str]:
         yield "\n".join(facts[start : start + _CHUNK])
 
 
-def _text(value: str | int) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
-
-
 def _choices(
-    raw: Mapping[str, Mapping[str, object]], cost: Callable[[Label], int]
+    raw: Mapping[str, Mapping[str, object]],
+    spelled: Mapping[str, str],
+    cost: Callable[[Label], int],
 ) -> Mapping[str, list[Choice[Label]]]:
     def children(key: str) -> list[str]:
         found = raw[key]["children"]
@@ -156,7 +162,7 @@ def _choices(
         return found
 
     def literal(key: str) -> str:
-        return str(json.loads(str(raw[key]["op"])))
+        return spelled[str(json.loads(str(raw[key]["op"])))]
 
     names: dict[object, tuple[str, str]] = {}
     for key, node in raw.items():
@@ -178,7 +184,7 @@ def _choices(
         parts = children(key)
         label: Label
         if node["op"] == "Run":
-            label, wants = Run(literal(parts[0]), int(literal(parts[1]))), needs(parts[2])
+            label, wants = Run(literal(parts[0]), int(str(raw[parts[1]]["op"]))), needs(parts[2])
         elif node["op"] == "Host":
             label, wants = OnHost(literal(parts[0]), literal(parts[1])), needs(parts[2])
         elif node["op"] == "Copy":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,32 @@ def test_what_the_array_cannot_do_stays_on_the_host_with_a_reason() -> None:
         ("t", "moves elements for the host"),
         ("y", "the array has no softmax"),
     ]
+
+
+def test_names_of_a_model_are_data() -> None:
+    names = {"y": 'y") (panic "got you', "c": "a b\n(c \\", "x": "ünïcödé ; comment"}
+    nodes = [node("Conv", ["x", "w"], "c"), node("Softmax", ["c"], "s"), node("Relu", ["s"], "y")]
+    net = network(nodes, {"x": (1, 3, 6, 6)}, {"w": (4, 3, 3, 3)}, (None,) * 4)
+
+    def spelled(tensors: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names.get(t, t) for t in tensors)
+
+    strange = replace(
+        net,
+        inputs={names["x"]: net.inputs["x"]},
+        outputs=spelled(net.outputs),
+        layers=tuple(
+            replace(
+                layer,
+                name=names.get(layer.name, layer.name),
+                inputs=spelled(layer.inputs),
+                outputs=spelled(layer.outputs),
+            )
+            for layer in net.layers
+        ),
+        shapes={names.get(t, t): shape for t, shape in net.shapes.items()},
+    )
+    assert check(strange, array()).cycles == check(net, array()).cycles
 
 
 def test_same_input_same_program() -> None:
