@@ -11,19 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from formats.dot import dot
 from formats.errors import SystolabError
+from formats.postprocess import to_binary32
 from glenside import language as g
 from glenside.layout import Layout
 from glenside.network import Tensor as Values
+from rtl.kernel import Array, Mode
 
 
-def evaluate(term: g.Term, tensors: Mapping[str, Values]) -> Values:
+def evaluate(term: g.Term, tensors: Mapping[str, Values], array: Array | None = None) -> Values:
     """The value of `term`, with the shape `term.dims`.
 
     Args:
         term: what to evaluate.
         tensors: the value of every tensor leaf by name. Their dtype is the arithmetic's: binary32,
             binary64, or integers, on which sums are exact whatever their order.
+        array: if given, `systolic-array` works in its formats and its accumulator: operands are
+            quantised with a scale fitted to each, sums are rounded to binary32.
 
     Raises:
         SystolabError: a leaf has no value or one of another shape.
@@ -39,7 +44,11 @@ def evaluate(term: g.Term, tensors: Mapping[str, Values]) -> Values:
         elif isinstance(node, g.TupleGet):
             memo[node] = memo[node.a.children()[node.index]]
         else:
-            memo[node] = _apply(node, tuple(memo[child] for child in node.children()))
+            args = tuple(memo[child] for child in node.children())
+            if isinstance(node, g.SystolicArray) and array is not None:
+                memo[node] = _quantised(node, args[0], args[1], array)
+            else:
+                memo[node] = _apply(node, args)
             if memo[node].shape != node.dims:
                 raise AssertionError(f"{node.head} gave {memo[node].shape}, not {node.dims}")
     return memo[term]
@@ -178,6 +187,21 @@ def _compute(node: g.Compute, x: Values) -> Values:
             shifted = np.exp(x - x.max(axis=-1, keepdims=True))
             return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
     raise AssertionError(f"no interpretation of compute {node.function}")
+
+
+def _quantised(node: g.SystolicArray, a: Values, w: Values, array: Array) -> Values:
+    """The products in the array's formats, summed in the order of the dataflow."""
+    qa, qw = array.act.quantize(a), array.weight.quantize(w)
+    stationary = node.dataflow == Mode.WEIGHT_STATIONARY
+    group = min(array.rows, a.shape[-1]) if stationary else 1
+    matrices = zip(
+        qa.codes.reshape(-1, *a.shape[-2:]), qw.codes.reshape(-1, *w.shape[-2:]), strict=True
+    )
+    sums = []
+    for left, right in matrices:
+        result = dot(left, right.T, array.act, array.weight, array.accumulator, group)
+        sums.append(to_binary32(result.acc, result.lsb))
+    return np.asarray(np.stack(sums).reshape(node.dims) * (qa.scale * qw.scale))
 
 
 def _systolic(node: g.SystolicArray, a: Values, w: Values) -> Values:

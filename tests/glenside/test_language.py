@@ -9,6 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from formats import registry
+from formats.accumulator import parse_accumulator
 from formats.errors import SystolabError
 from glenside import language as g
 from glenside.interpreter import evaluate
@@ -16,6 +18,7 @@ from glenside.network import Network
 from glenside.onnx_import import from_model
 from glenside.regions import Partition
 from glenside.text import parse, to_text
+from rtl.kernel import Array
 
 X = g.Tensor("x", (2, 3, 4))  # ((2 3 4) ())
 P = g.Access(X, 1)  # ((2) (3 4))
@@ -192,3 +195,22 @@ def test_convolutions_as_terms(
     (expected,) = ReferenceEvaluator(model).run(None, values)
     bound = {slot: values[tensor] for slot, tensor in region.slots.items()}
     np.testing.assert_array_equal(evaluate(region.term, bound), expected)
+
+
+@pytest.mark.parametrize("dataflow", g.DATAFLOWS)
+@pytest.mark.parametrize("accumulator", ["exact", "float32"])
+def test_systolic_array_in_a_format(dataflow: str, accumulator: str) -> None:
+    """Equal to the dequantised operands' product, up to the accumulator's rounding."""
+    fmt = registry.get("adaptivfloat:8,3")
+    array = Array(4, 4, fmt, fmt, fmt, parse_accumulator(accumulator))
+    rng = np.random.default_rng(5)
+    a, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5, 9), (2, 3, 9)))
+    term = g.SystolicArray(
+        dataflow, g.Access(g.Tensor("a", a.shape), 2), g.Access(g.Tensor("w", w.shape), 2), 1
+    )
+    found = evaluate(term, {"a": a, "w": w}, array)
+    exact = np.einsum(
+        "bmk,bnk->bmn", *(fmt.quantize(v).dequantize().astype(np.float64) for v in (a, w))
+    )
+    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-6)
+    assert np.abs(found - evaluate(term, {"a": a, "w": w})).max() > 1e-3  # quantisation shows
