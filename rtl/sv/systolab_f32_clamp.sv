@@ -9,9 +9,9 @@ module systolab_f32_clamp (
   output logic [31:0] value_o
 );
 
-  // Two's complement order of binary32 values; both zeros map to 0.
-  function automatic logic signed [31:0] order(logic [31:0] x);
-    return x[31] ? -{1'b0, x[30:0]} : {1'b0, x[30:0]};
+  // Unsigned order of binary32 values; both zeros are in the middle.
+  function automatic [31:0] order(input [31:0] x);
+    order = x[31] ? 32'h80000000 - {1'b0, x[30:0]} : {1'b1, x[30:0]};
   endfunction
 
   logic is_nan;

@@ -24,32 +24,34 @@ module systolab_f32_mul (
   logic        [31:0] packed_product;
 
   // Shifts the leading one of a nonzero subnormal significand to bit 23.
-  function automatic logic [28:0] normalize(logic [23:0] significand);
+  function automatic [28:0] normalize(input [23:0] significand);
     logic [23:0] x;
     logic [4:0]  zeros;
-    x     = significand;
-    zeros = '0;
-    if (x[23:8] == 16'd0) begin
-      zeros[4] = 1'b1;
-      x        = x << 16;
+    begin
+      x     = significand;
+      zeros = '0;
+      if (x[23:8] == 16'd0) begin
+        zeros[4] = 1'b1;
+        x        = x << 16;
+      end
+      if (x[23:16] == 8'd0) begin
+        zeros[3] = 1'b1;
+        x        = x << 8;
+      end
+      if (x[23:20] == 4'd0) begin
+        zeros[2] = 1'b1;
+        x        = x << 4;
+      end
+      if (x[23:22] == 2'd0) begin
+        zeros[1] = 1'b1;
+        x        = x << 2;
+      end
+      if (!x[23]) begin
+        zeros[0] = 1'b1;
+        x        = x << 1;
+      end
+      normalize = {zeros, x};
     end
-    if (x[23:16] == 8'd0) begin
-      zeros[3] = 1'b1;
-      x        = x << 8;
-    end
-    if (x[23:20] == 4'd0) begin
-      zeros[2] = 1'b1;
-      x        = x << 4;
-    end
-    if (x[23:22] == 2'd0) begin
-      zeros[1] = 1'b1;
-      x        = x << 2;
-    end
-    if (!x[23]) begin
-      zeros[0] = 1'b1;
-      x        = x << 1;
-    end
-    return {zeros, x};
   endfunction
 
   logic [28:0] a_norm;
