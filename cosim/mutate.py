@@ -100,7 +100,9 @@ class Campaign:
         stages = Counter(v.stage for v in self.verdicts if v.stage)
         lines.append("by stage: " + ", ".join(f"{k} {n}" for k, n in stages.most_common()))
         if self.survivors:
-            lines += ["", "survivors:", *(f"  {v.mutant}" for v in self.survivors)]
+            kinds = Counter(v.mutant.where or "other" for v in self.survivors)
+            parts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            lines += ["", f"survivors ({parts}):", *(f"  {v.mutant}" for v in self.survivors)]
         return "\n".join(lines)
 
     def to_json(self) -> list[JsonValue]:

@@ -35,6 +35,8 @@ _TOKEN = re.compile(
 # A signal with an unpacked dimension: it can be copied as a whole but not compared with a number.
 _ARRAY = re.compile(r"^ *logic\b[^;=]*?\b(\w+) \[[^\]]*\][^;\w]*(?:/\*.*?\*/)?;", re.MULTILINE)
 
+_CONSTANT = re.compile(r"'[01]|\d*'s?[bdh][0-9a-fA-F_]+")
+
 
 @dataclass(frozen=True)
 class Token:
@@ -55,12 +57,15 @@ class Expression:
         role: "condition", "value" (of an assignment), "register" (of a nonblocking one),
             "input" (of an instance).
         target: what is assigned, empty for others.
+        where: "reset value", "default" (a constant at the head of a combinational block, mostly
+            overwritten later), or empty.
     """
 
     start: int
     end: int
     role: str
     target: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Mutant:
         operator: name of the mutation operator.
         start, end: place of the expression in the source.
         original, variant: the expression before and after.
+        where: as of the expression.
     """
 
     number: int
@@ -84,6 +90,7 @@ class Mutant:
     end: int
     original: str
     variant: str
+    where: str = ""
 
     @property
     def block(self) -> str:
@@ -93,7 +100,8 @@ class Mutant:
     def __str__(self) -> str:
         """Place and change on one line."""
         before, after = (" ".join(x.split()) for x in (self.original, self.variant))
-        return f"{self.source}:{self.line}: {self.operator}: {before} -> {after}"
+        where = f" ({self.where})" if self.where else ""
+        return f"{self.source}:{self.line}: {self.operator}: {before} -> {after}{where}"
 
 
 def tokens(text: str) -> list[Token]:
@@ -113,6 +121,7 @@ class _Parser:
         self._tokens = tokens(text)
         self._text = text
         self._at = 0
+        self._where = ""
         self.found: list[Expression] = []
 
     def run(self) -> list[Expression]:
@@ -123,7 +132,9 @@ class _Parser:
                     self._assignment()
                 case "always_comb":
                     self._at += 1
+                    self._where = "default"
                     self._statement()
+                    self._where = ""
                 case "always_ff":
                     self._at += 2  # and the @
                     self._skip_group()
@@ -156,7 +167,10 @@ class _Parser:
     def _add(self, first: int, last: int, role: str, target: str = "") -> None:
         if first < last:
             start, end = self._tokens[first].start, self._tokens[last - 1].end
-            self.found.append(Expression(start, end, role, target))
+            where = self._where
+            if where == "default" and not _CONSTANT.fullmatch(self._text[start:end]):
+                where = ""
+            self.found.append(Expression(start, end, role, target, where))
 
     def _until(self, *stops: str) -> tuple[int, int]:
         """Skip to one of ``stops`` outside brackets; return the token indices before it."""
@@ -193,8 +207,13 @@ class _Parser:
                 self._at += 1
             case "if":
                 self._at += 1
-                self._add(*self._skip_group(), "condition")
+                condition = self._skip_group()
+                self._where = ""
+                self._add(*condition, "condition")
+                if [t.text for t in self._tokens[slice(*condition)]] == ["!", "rst_ni"]:
+                    self._where = "reset value"
                 self._statement()
+                self._where = ""
                 if self._peek() == "else":
                     self._at += 1
                     self._statement()
@@ -203,6 +222,7 @@ class _Parser:
                 self._statement()
             case "case":
                 self._at += 1
+                self._where = ""
                 self._add(*self._skip_group(), "value")
                 while self._peek() != "endcase":
                     self._until(":")
@@ -212,6 +232,7 @@ class _Parser:
             case "for":
                 self._at += 1
                 self._skip_group()  # its bounds are constant
+                self._where = ""
                 self._statement()
             case "return":
                 self._at += 1
@@ -403,7 +424,8 @@ def mutants(sources: Mapping[str, str]) -> list[Mutant]:
                 line = text.count("\n", 0, expression.start) + 1
                 place = (expression.start, expression.end)
                 number = len(found) + 1
-                found.append(Mutant(number, name, line, operator, *place, original, variant))
+                where = expression.where
+                found.append(Mutant(number, name, line, operator, *place, original, variant, where))
     return found
 
 

@@ -43,7 +43,7 @@ def test_the_table_counts_by_block_and_lists_survivors() -> None:
         "2 of 3 mutants killed: 66.7 %",
         "by stage: tile 1, cycles 1",
         "",
-        "survivors:",
+        "survivors (1 other):",
         "  systolab_pe.sv:7: + to -: a + b -> a - b",
     ]
 

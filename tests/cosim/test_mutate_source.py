@@ -61,6 +61,14 @@ def test_run_time_expressions_are_found_and_constant_ones_are_not() -> None:
     ]
 
 
+def test_reset_values_are_told_from_other_registers() -> None:
+    where = {SOURCE[e.start : e.end]: e.where for e in expressions(SOURCE)}
+    assert where["'0"] == "reset value"
+    assert where["next"] == where["sum_q - 1'b1"] == where["!rst_ni"] == ""
+    block = "always_comb begin x = '0; y = a; if (b) x = 1'b1; z = '0; end"
+    assert [e.where for e in expressions(block)] == ["default", "", "", "", ""]
+
+
 def changes(original: str) -> set[str]:
     return {m.variant for m in mutants({"systolab_demo.sv": SOURCE}) if m.original == original}
 
