@@ -21,11 +21,11 @@ from formats.errors import SystolabError
 from formats.format import Format
 from formats.projection import EncoderTable
 from rtl import handwritten
+from rtl.codecs import Codec, choose, closed_decoder, closed_encoder
 from rtl.kernel import MAX_GUARDS, MAX_LOOPS, Array
 
 TOP = "systolab_top"
 MAX_ACC_BITS = 256
-MAX_TABLE_BITS = 12  # widest code whose decoder and encoder are tables
 
 _STATIC = Path(__file__).parent / "sv"
 
@@ -92,42 +92,51 @@ class Hardware:
         return paths
 
 
-def hardware(array: Array) -> Hardware:
+def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:
     """Generate the sources of an array.
 
+    Args:
+        array: the machine configuration.
+        codec: how decoders and encoder are built, where the format does not bring its own.
+
     Raises:
-        SystolabError: the accumulator cannot be built, or a format is too wide for tables.
+        SystolabError: the accumulator cannot be built, or a format is too wide for tables and
+            has no closed form.
     """
-    for role, fmt in (("Activation", array.act), ("Weight", array.weight), ("Output", array.out)):
-        if fmt.bits > MAX_TABLE_BITS:
-            raise SystolabError(
-                f"{role} format of an array must have at most {MAX_TABLE_BITS} bits, "
-                f"not {fmt.bits} ({fmt.name})"
-            )
+    # A format's own decoder gives an exponent and a significand, not a binary32.
+    is_float = isinstance(array.accumulator, Float32)
+    act = None if is_float else handwritten.source(array.act, "decoder")
+    weight = None if is_float else handwritten.source(array.weight, "decoder")
+    out = handwritten.source(array.out, "encoder")
+    act_form = None if act else choose("Activation", array.act, codec)
+    weight_form = None if weight else choose("Weight", array.weight, codec)
+    out_form = None if out else choose("Output", array.out, codec)
     parameters = specialise(array)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(_STATIC.glob("*.sv"))}
-    for name, fmt, weight in (
-        ("systolab_act_decoder", array.act, False),
-        ("systolab_weight_decoder", array.weight, True),
+    for name, fmt, own, form, is_weight in (
+        ("systolab_act_decoder", array.act, act, act_form, False),
+        ("systolab_weight_decoder", array.weight, weight, weight_form, True),
     ):
-        own = None if parameters.float32 else handwritten.source(fmt, "decoder")
-        if own is None:
-            files[f"{name}.sv"] = decoder(name, fmt, parameters, weight)
-        else:
-            operand = parameters.weight if weight else parameters.act
+        operand = parameters.weight if is_weight else parameters.act
+        bits = operand.exp_bits, operand.sig_bits
+        if own is not None:
             module, file, text = own
             files[file] = text
-            bits = operand.exp_bits, operand.sig_bits
             files[f"{name}.sv"] = handwritten.decoder(name, module, fmt, *bits)
-    own = handwritten.source(array.out, "encoder")
-    if own is None:
-        files["systolab_out_encoder.sv"] = encoder("systolab_out_encoder", array.out)
-    else:
-        module, file, text = own
+        elif form is not None:
+            widths = None if parameters.float32 else bits
+            files[f"{name}.sv"] = closed_decoder(name, fmt, form, widths)
+        else:
+            files[f"{name}.sv"] = decoder(name, fmt, parameters, is_weight)
+    name = "systolab_out_encoder"
+    if out is not None:
+        module, file, text = out
         files[file] = text
-        files["systolab_out_encoder.sv"] = handwritten.encoder(
-            "systolab_out_encoder", module, array.out
-        )
+        files[f"{name}.sv"] = handwritten.encoder(name, module, array.out)
+    elif out_form is not None:
+        files[f"{name}.sv"] = closed_encoder(name, array.out, out_form)
+    else:
+        files[f"{name}.sv"] = encoder(name, array.out)
     files[f"{TOP}.v"] = _top(array, parameters)
     return Hardware(array, parameters, files)
 

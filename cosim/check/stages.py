@@ -10,7 +10,8 @@ from cosim.check.context import Context, Level
 from cosim.check.machine import Explain, Machine
 from cosim.check.report import Coverage, Report, StageResult
 from formats.errors import SystolabError
-from rtl.hardware import MAX_TABLE_BITS, Hardware, hardware
+from rtl.codecs import Codec, NoCodecError
+from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array
 
 _FIRST: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
@@ -50,12 +51,14 @@ class Request:
         level: how much to do.
         seed: of all random inputs.
         stages: names of the stages to run.
+        codec: how decoders and encoder are built.
     """
 
     array: Array
     level: Level = Level.NORMAL
     seed: int = 0
     stages: Collection[str] = STAGES
+    codec: Codec = Codec.AUTO
 
     @property
     def subject(self) -> dict[str, str]:
@@ -66,6 +69,7 @@ class Request:
             "format": " / ".join(formats),
             "array": array.name,
             "accumulator": str(array.accumulator),
+            **({} if self.codec is Codec.AUTO else {"codec": str(self.codec)}),
             "level": str(self.level),
             "seed": str(self.seed),
         }
@@ -93,10 +97,12 @@ def check(
             raise SystolabError(f"Stage must be one of {', '.join(STAGES)}, not {name!r}")
     array = request.array
     report = Report(request.subject)
-    widest = max(array.act.bits, array.weight.bits, array.out.bits)
-    if sources is None and widest > MAX_TABLE_BITS:
-        return _software_only(request, report, widest)
-    built = hardware(array) if sources is None else sources
+    try:
+        built = hardware(array, request.codec) if sources is None else sources
+    except NoCodecError as error:
+        if request.codec is not Codec.AUTO:
+            raise
+        return _software_only(request, report, f"no RTL: {error}")
     context = Context(built, request.level, request.seed)
     _run(request, context, explainer(context), report, progress)
     return report
@@ -135,9 +141,8 @@ def _run(
         report.stages.append(both.cycles())
 
 
-def _software_only(request: Request, report: Report, bits: int) -> Report:
+def _software_only(request: Request, report: Report, reason: str) -> Report:
     """The stages of a format that has no hardware: the table, the others skipped."""
-    reason = f"no RTL: a table in hardware has at most {MAX_TABLE_BITS} bits, not {bits}"
     for name in request.stages:
         if name == "table":
             report.stages.append(blocks.table_of(request.array))

@@ -17,6 +17,7 @@ from formats import registry
 from formats.accumulator import Accumulator, Exact, Float32, parse_accumulator
 from formats.errors import SystolabError
 from formats.format import Format
+from rtl.codecs import CODEC_HELP, Codec
 from rtl.hardware import specialise
 from rtl.kernel import Array, parse_array
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB] "
         "(exact, or float32 where that would be too wide)",
     )
+    parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="a few seconds")
     effort.add_argument("--full", action="store_true", help="about ten times as many cases")
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         raise SystolabError(f"Seed must be at least 0, not {args.seed}")
     request = _request(args)
     if args.mutate is not None:
+        if request.codec is not Codec.AUTO:
+            raise SystolabError(f"--codec must be auto with --mutate, not {request.codec}")
         return _mutate(args, request)
 
     def explainer(context: Context) -> Explain:
@@ -106,7 +110,7 @@ def _request(args: argparse.Namespace) -> Request:
     accumulator = _accumulator(args.accumulator, act, weight)
     level = Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL
     array = Array(rows, cols, act, weight, out, accumulator)
-    return Request(array, level, args.seed, args.stage or STAGES)
+    return Request(array, level, args.seed, args.stage or STAGES, Codec(args.codec))
 
 
 def _accumulator(text: str | None, act: Format, weight: Format) -> Accumulator:
@@ -126,6 +130,8 @@ def command(args: argparse.Namespace, request: Request) -> str:
         if getattr(args, option) is not None:
             words += [f"--{option}", getattr(args, option)]
     words += ["--array", request.array.name, "--accumulator", str(request.array.accumulator)]
+    if request.codec is not Codec.AUTO:
+        words += ["--codec", str(request.codec)]
     if request.level is not Level.NORMAL:
         words.append(f"--{request.level}")
     return shlex.join([*words, "--seed", str(request.seed)])

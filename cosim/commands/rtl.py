@@ -6,6 +6,7 @@ from pathlib import Path
 from formats import get
 from formats.accumulator import SYNTAX, parse_accumulator
 from formats.errors import SystolabError
+from rtl.codecs import CODEC_HELP, Codec
 from rtl.hardware import hardware
 from rtl.kernel import Array, parse_array
 from rtl.testbench import MAKEFILE, example_vectors, readme, testbench
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
     )
+    parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
 
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         get(args.out_format) if args.out_format else act,
         parse_accumulator(args.accumulator),
     )
-    sources = hardware(array).files
+    sources = hardware(array, Codec(args.codec)).files
     vectors = example_vectors(array)
     files = {
         **sources,

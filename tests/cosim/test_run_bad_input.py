@@ -55,7 +55,8 @@ def test_weights_that_are_not_numbers(systolab: Systolab, tmp_path: Path, value:
         (["--format", "adaptivfloat"], "Parameters of 'adaptivfloat' must be n and e, not ''"),
         (
             ["--format", "posit:16,1"],
-            "Activation format of an array must have at most 12 bits, not 16 (posit:16,1)",
+            "Activation format of an array must have at most 10 bits or a closed form, "
+            "not 16 bits without one (posit:16,1)",
         ),
         (
             ["--accumulator", "saturate:8"],
