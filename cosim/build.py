@@ -41,6 +41,7 @@ _PARTIAL = ".partial"
 _COMPILE = (
     "-std=c++17",
     "-fPIC",
+    "-fno-gnu-unique",  # else all models in a process share the runtime's statics, also at exit
     "-w",
     "-DVERILATOR=1",
     "-DVM_COVERAGE=0",
