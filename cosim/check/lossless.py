@@ -1,7 +1,7 @@
 """Cases on which an error of one unit of a sum is an error of the output code.
 
-The bias takes the expected sum away and the scale makes one unit of it one quantum of the output
-format, so the expected outputs are zero and the output encoder hides nothing.
+The bias takes the expected sum away and the scale makes one unit of it a step of the output format,
+so the expected outputs are zero (or the smallest value) and the output encoder hides nothing.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
     """The case with parameters that make the expected outputs zero and any error visible.
 
     The bias is minus the scaled sum of one accumulator row for each outer iteration; the scale
-    makes one unit of the sum (or of its binary32 rounding, where that is coarser) one quantum of
-    the output format. Every output column of every outer iteration must have its own parameters.
+    makes one unit of the sum (or of its binary32 rounding, where that is coarser) more than any
+    decision of the output format beside zero. Every output column of every outer iteration must
+    have its own parameters.
 
     Args:
         array: the machine.
@@ -111,13 +112,18 @@ def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
     chosen = cast(Result, result.acc[np.arange(len(row)), row])
     sums = to_binary32(chosen, result.lsb)
     floor = 0.0 if isinstance(array.accumulator, Float32) else 2.0**result.lsb
+    points = array.out.codebook.points
+    smallest_step = float(np.abs(points[points != 0]).min()) if (points != 0).any() else 1.0
+    gain = 4 * smallest_step  # beyond every decision beside zero
+    # Without negative values an error downwards would saturate at zero, unseen.
+    target = np.float32(0 if (points < 0).any() else smallest_step)
     index = case.kernel.p.addresses()
     scale, bias = case.scale.copy(), case.bias.copy()
     with np.errstate(all="ignore"):
         unit = np.maximum(np.spacing(np.abs(sums)).astype(np.float64), floor)
-        factor = np.clip(array.out.quantum / unit, 2.0**-100, 2.0**100).astype(np.float32)
+        factor = np.clip(gain / unit, 2.0**-100, 2.0**100).astype(np.float32)
         scale[index] = factor
-        bias[index] = -(sums * factor)
+        bias[index] = target - sums * factor if target else -(sums * factor)
     return replace(case, scale=scale, bias=bias, lo=-np.inf, hi=np.inf)
 
 
