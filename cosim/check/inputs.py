@@ -10,6 +10,8 @@ from formats.tensor import Codes
 
 U32 = NDArray[np.uint32]
 
+MANY = 4096  # codes that go through the whole machine one by one; single blocks see all of them
+
 SPECIALS = np.array(
     [
         0x00000000,  # +0, -0
@@ -82,6 +84,14 @@ def usable_codes(fmt: Format, specials: bool) -> Codes:
     """All codes, or those of finite values."""
     codes = np.arange(1 << fmt.bits, dtype=np.uint16)
     return codes if specials else codes[np.isfinite(fmt.values)]
+
+
+def thinned(codes: Codes) -> Codes:
+    """All codes; evenly spaced ones, with the first and last, where there are many."""
+    if len(codes) <= MANY:
+        return codes
+    chosen: Codes = codes[np.linspace(0, len(codes) - 1, MANY).astype(np.int64)]
+    return chosen
 
 
 def extreme_codes(fmt: Format) -> Codes:

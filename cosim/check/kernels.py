@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 
 _MODES = (Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY)
 _WORK = 4000  # vectors of a random kernel's A stream, at most
+MOST_BOUNDARIES = 1 << 15  # values at decision boundaries that one kernel takes as biases
 _SPAN = 1 << 14  # codes a random pattern may spread over
 
 
@@ -227,6 +228,8 @@ def pipeline(array: Array, rng: np.random.Generator, count: int) -> Case:
     The bias is a decision boundary of the output format, its neighbours, or anything.
     """
     edges = inputs.boundaries(array.out)
+    if len(edges) > MOST_BOUNDARIES:
+        edges = rng.choice(edges, MOST_BOUNDARIES, replace=False)
     random = inputs.random_binary32(rng, max(0, count - len(edges)), array.out)
     bias = np.concatenate([edges, random]).view(np.float32)
     n = len(bias)

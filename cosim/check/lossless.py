@@ -28,7 +28,8 @@ from rtl.kernel import AccessPattern, Array, Kernel, Mode
 def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
     """Every code of each operand alone against the smallest magnitude of the other, lossless.
 
-    One outer iteration a code: the code sits in one lane and every other product is zero.
+    One outer iteration a code: the code sits in one lane and every other product is zero. Of
+    formats with many codes: evenly spaced ones.
 
     Args:
         array: the machine.
@@ -38,7 +39,7 @@ def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
     cases = []
     R, C = array.rows, array.cols
     for is_a, fmt in ((True, array.act), (False, array.weight)):
-        codes = inputs.usable_codes(fmt, False)
+        codes = inputs.thinned(inputs.usable_codes(fmt, False))
         repeats = min(R, lanes if fmt.bits <= 8 else 1)
         n = len(codes) * repeats
         code = np.tile(codes, repeats)

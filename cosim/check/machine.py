@@ -144,9 +144,12 @@ def _pairs(machine: Machine, stage: str) -> tuple[list[tuple[Codes, Codes]], Cov
     rng = context.random(stage)
     side = int(context.effort.pairs**0.5)
     x, y = inputs.extreme_codes(array.act), inputs.extreme_codes(array.weight)
+    every = max(len(act), len(weight)) <= inputs.MANY
+    which = "all codes" if every else f"{inputs.MANY:,} codes"
+    act, weight = inputs.thinned(act), inputs.thinned(weight)
     selected = [(x, weight), (act, y), (rng.choice(act, side), rng.choice(weight, side))]
     tried = sum(len(a) * len(w) for a, w in selected)
-    what = f"{tried:,} of {total:,} operand pairs: all codes with extremes, random ones"
+    what = f"{tried:,} of {total:,} operand pairs: {which} with extremes, random ones"
     return selected, Coverage.SAMPLED, what
 
 
@@ -186,7 +189,9 @@ def tile(machine: Machine) -> StageResult:
                 yield data.case(gemm_kernel(array, m, array.rows, array.cols, mode))
 
     effort = context.effort
-    what = f"every code alone in {effort.lanes} lane(s), both operands; {effort.tiles} random tiles"
+    widest = max(len(inputs.usable_codes(fmt, False)) for fmt in (array.act, array.weight))
+    which = "every code" if widest <= inputs.MANY else f"{inputs.MANY:,} codes"
+    what = f"{which} alone in {effort.lanes} lane(s), both operands; {effort.tiles} random tiles"
     return machine.stage("tile", cases(), what)
 
 
@@ -216,5 +221,8 @@ def pipeline(machine: Machine) -> StageResult:
     context = machine.context
     rng = context.random("pipeline")
     case = kernels.pipeline(context.array, rng, context.effort.random_values // 50)
-    what = "zero sums: every decision boundary as bias through the machine's own pipeline"
+    many = len(inputs.boundaries(context.array.out)) > kernels.MOST_BOUNDARIES
+    which = f"{kernels.MOST_BOUNDARIES:,} values at decision boundaries"
+    which = which if many else "every decision boundary"
+    what = f"zero sums: {which} as bias through the machine's own pipeline"
     return machine.stage("pipeline", [case], what)

@@ -22,6 +22,7 @@ from cosim.check.stages import STAGES, Request, check
 from cosim.check.value import binary32_text, code_text, steps_between, ulps_between
 from formats.accumulator import Accumulator, Exact, Float32, Saturate
 from formats.errors import SystolabError
+from rtl.codecs import Codec
 from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array
 
@@ -157,6 +158,30 @@ def test_a_format_too_wide_for_hardware_is_checked_in_software() -> None:
     assert stages["table"].cases > 4096
     assert stages["kernels"].coverage is Coverage.SKIPPED
     assert "at most 10 bits or a closed form, not 12 bits without one" in stages["kernels"].what
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "accumulator"), [("binary16", Float32()), ("int:16", Exact()), ("bfloat16", Float32())]
+)
+def test_wide_formats_through_closed_forms(name: str, accumulator: Accumulator) -> None:
+    stages = quick(array(accumulator, name))
+    assert all(stage.differ == 0 and stage.cases > 0 for stage in stages.values())
+    assert stages["decoder"].coverage is Coverage.EXHAUSTIVE
+
+
+def test_wide_kernels_through_closed_forms() -> None:
+    for accumulator, name in ((Float32(), "binary16"), (Exact(), "int:16")):
+        stages = quick(array(accumulator, name), "kernels", "cycles")
+        assert stages["kernels"].differ == stages["cycles"].differ == 0
+        assert stages["kernels"].cases > 1000
+
+
+def test_closed_forms_are_checked_on_request() -> None:
+    request = Request(array(), Level.QUICK, 0, ("decoder", "encoder", "tile"), Codec.CLOSED)
+    report = check(request, no_details)
+    assert report.passed
+    assert report.subject["codec"] == "closed"
 
 
 def test_unknown_stages_are_refused() -> None:
