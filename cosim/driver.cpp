@@ -187,9 +187,11 @@ class Driver {
   explicit Driver(Top* top) : own_(false), top_(top) { reset(); }
   ~Driver() {
     if (!own_) return;
+    // A model's scopes are taken out of the *thread's* context, which may be another instance's.
+    Verilated::threadContextp(context_.get());
     top_->final();
     delete top_;
-    Verilated::threadContextp(Verilated::defaultContextp());  // not to this one's context
+    Verilated::threadContextp(Verilated::defaultContextp());  // this one's is about to go
   }
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;

@@ -39,7 +39,10 @@ _OWN_CONTEXT = (
     ("new V{top}();", "new V{top}(context);\n    context->traceEverOn(true);"),
     (
         "delete top;",
-        "auto* context = top->contextp();\n        delete top;\n        delete context;",
+        # A model's scopes are taken out of the *thread's* context, which may be another instance's.
+        "auto* context = top->contextp();\n        Verilated::threadContextp(context);\n"
+        "        delete top;\n        Verilated::threadContextp(Verilated::defaultContextp());\n"
+        "        delete context;",
     ),
 )
 # Not $finish: the designs have none, and the runtime defines the handler.

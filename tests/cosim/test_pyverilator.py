@@ -1,5 +1,7 @@
 """The model opened through PyVerilator: the same instance from Python and in batches."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +62,20 @@ def test_two_instances_are_independent(array: Array) -> None:
         assert two.python is not None
         one.python.io.cfg_data_i, two.python.io.cfg_data_i = 7, 9
         assert (int(one.python.io.cfg_data_i), int(two.python.io.cfg_data_i)) == (7, 9)
+
+
+def test_instances_end_in_any_order() -> None:
+    """A process whose instances are destroyed in the order of their making ends by itself."""
+    program = """
+import formats
+from cosim.model import Model
+from formats.accumulator import Exact
+from rtl.kernel import Array
+fmt = formats.get("adaptivfloat:6,3")
+array = Array(2, 2, fmt, fmt, fmt, Exact())
+models = [Model(array, python=True) for _ in range(2)] + [Model(array), Model(array)]
+while models:
+    models.pop(0).close()
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=300, check=False)
+    assert done.returncode == 0
