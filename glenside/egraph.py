@@ -111,11 +111,15 @@ class Snapshot:
         classes: the nodes of every class, in a canonical order.
         roots: class of every inserted term.
         fired: names of the rules that added a form to a class.
+        stated: access and item dimensions of every class as insertion and rules stated them.
+        products: numbers of elements, as stated.
     """
 
     classes: Mapping[ClassId, tuple[Node, ...]]
     roots: Mapping[str, ClassId]
     fired: Mapping[ClassId, tuple[str, ...]]
+    stated: Mapping[ClassId, tuple[Dims, Dims]]
+    products: Mapping[Dims, int]
 
     @property
     def nodes(self) -> int:
@@ -206,6 +210,8 @@ def _read(raw: Mapping[str, _RawNode]) -> Snapshot:
     classes: dict[ClassId, list[Node]] = {}
     roots: dict[str, ClassId] = {}
     fired: dict[ClassId, set[str]] = {}
+    dims: dict[str, dict[ClassId, Dims]] = {"access-dims": {}, "item-dims": {}}
+    products: dict[Dims, int] = {}
     for node in raw.values():
         operands = tuple(
             values[e] if (e := raw[child]["eclass"]) in values else ClassId(e)
@@ -222,10 +228,23 @@ def _read(raw: Mapping[str, _RawNode]) -> Snapshot:
                 roots[name] = target
             else:
                 fired.setdefault(target, set()).add(name)
+        elif node["op"] in dims:
+            (target,), value = operands, values[node["eclass"]]
+            assert isinstance(target, ClassId)
+            assert isinstance(value, tuple)
+            dims[node["op"]][target] = value
+        elif node["op"] == "product":
+            (size,), count = operands, values[node["eclass"]]
+            assert isinstance(size, tuple)
+            assert isinstance(count, int)
+            products[size] = count
+    access, item = dims.values()
     return Snapshot(
         {key: tuple(nodes) for key, nodes in classes.items()},
         roots,
         {key: tuple(sorted(names)) for key, names in fired.items()},
+        {key: (access[key], item[key]) for key in access},
+        products,
     )
 
 

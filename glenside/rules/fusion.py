@@ -39,6 +39,7 @@ RULES = (
         " (= ai (item-dims a))",
         then=f"(union t (Reshape ({_ADD} (Pair a (Reshape b aa ai))) ra ri)) "
         + shape("(Reshape b aa ai)", "aa", "ai")
+        + shape("(Pair a (Reshape b aa ai))", "aa", "(vec-append (vec-of 2) ai)")
         + shape(f"({_ADD} (Pair a (Reshape b aa ai)))", "aa", "ai"),
         purpose="fusion",
     ),
@@ -50,6 +51,7 @@ RULES = (
         " (= ai (item-dims a))",
         then=f"(union t (Transpose ({_ADD} (Pair a (Transpose b q))) p)) "
         + shape("(Transpose b q)", "aa", "ai")
+        + shape("(Pair a (Transpose b q))", "aa", "(vec-append (vec-of 2) ai)")
         + shape(f"({_ADD} (Pair a (Transpose b q)))", "aa", "ai"),
         purpose="fusion",
     ),

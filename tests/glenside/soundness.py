@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -61,14 +62,22 @@ class Terms:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How often a rule fired, and the first pair of unequal forms of one class, if any."""
+    """How often a rule fired, and what first was wrong, if anything.
+
+    Attributes:
+        fired: classes to which the rule added a form.
+        wrong: a term, and an unequal form of its class or what was stated wrongly of its shape.
+    """
 
     fired: int
-    wrong: tuple[g.Term, g.Term] | None
+    wrong: tuple[g.Term, object] | None
 
 
 def check(rules: Iterable[Rule], rule: Rule, generate: Generator, count: int, seed: int) -> Verdict:
-    """Applies `rules` until saturation to `count` random terms, and interprets all forms."""
+    """Applies `rules` until saturation to `count` random terms, and interprets all forms.
+
+    Also compares the shapes and numbers of elements that the rules state with the terms' own.
+    """
     terms = Terms(seed)
     egraph = EGraph(rules)
     for i in range(count):
@@ -78,6 +87,12 @@ def check(rules: Iterable[Rule], rule: Rule, generate: Generator, count: int, se
     fired = sum(rule.name in names for names in snapshot.fired.values())
     best = smallest(snapshot)
     for name in snapshot.classes:
+        stated = snapshot.stated.get(name)
+        if stated != (best[name].access, best[name].item):
+            return Verdict(fired, (best[name], stated))
+        for dims in stated:
+            if snapshot.products.get(dims, prod(dims)) != prod(dims):
+                return Verdict(fired, (best[name], snapshot.products[dims]))
         expected = evaluate(best[name], terms.values)
         for form in forms(snapshot, name, best):
             if form.shape != best[name].shape:

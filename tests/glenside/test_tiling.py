@@ -51,6 +51,8 @@ BROKEN = [
     ("pad-columns-to-3", "then", "k 0 n)", "k 1 (+ n 1))"),
     ("cut-columns-by-3", "when", "(= 0 (% n 3))", ""),
     ("repeat-left-operand-for-tiles-of-3", "then", "(vec-of 1 0 2 3 4)", "(vec-of 0 1 2 3 4)"),
+    ("repeat-left-operand-for-tiles-of-3", "when", "(= 3 (vec-get ab 1))", ""),  # a stated shape
+    ("repeat-left-operand-for-tiles-of-3", "then", "(* n sa)", "sa"),  # a stated size
     ("reshape-out-of-right-operand", "when", "(= i (item-dims b))", ""),
     ("reshape-out-of-right-operand-per-batch", "when", "(= (vec-get ab 0) (vec-get rb 0))", ""),
     ("transpose-out-of-dot-product-3", "when", "(= 3 (vec-get q 3))", ""),
