@@ -121,6 +121,7 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         "ACT_BITS": array.act.bits,
         "WEIGHT_BITS": array.weight.bits,
         "OUT_BITS": array.out.bits,
+        **({"BLOCK_SCALED": 1} if array.block_scaled else {}),
         **({"SYSTOLAB_MUTANTS": 1} if options.mutants else {}),
     }
     description = {
@@ -129,6 +130,7 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         "weight": array.weight.name,
         "out": array.out.name,
         "accumulator": str(array.accumulator),
+        **({"block_scaled": True} if array.block_scaled else {}),
         "trace": options.trace,
     }
     return build_library(

@@ -39,6 +39,11 @@ struct CodeOf<16> {
 template <int Bits>
 using Code = typename CodeOf<(Bits > 8 ? 16 : 8)>::Type;
 
+// Whether the array has the scale ports SA and SW.
+#ifndef BLOCK_SCALED
+#define BLOCK_SCALED 0
+#endif
+
 enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4, kTrace = 5 };
 
 constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
@@ -69,6 +74,10 @@ struct SystolabJob {
   uint64_t trace_from;
   uint64_t trace_to;
   uint64_t max_cycles;  // clock cycles after which a kernel counts as hung; 0: no limit
+  const float* a_scale;  // of block-scaled arrays
+  uint64_t a_scale_size;
+  const float* w_scale;
+  uint64_t w_scale_size;
 };
 
 namespace {
@@ -172,6 +181,13 @@ class ReadPort {
   bool offered_ = false;
 };
 
+// The bits of a number; what lies beyond the memory reads zero.
+uint32_t word_at(const float* memory, uint64_t size, uint64_t index) {
+  uint32_t word = 0;
+  if (index < size) std::memcpy(&word, &memory[index], 4);
+  return word;
+}
+
 class Driver {
  public:
   Driver(int random_reset, uint64_t seed)
@@ -220,6 +236,12 @@ class Driver {
     top_->a_rsp_valid_i = 0;
     top_->w_rsp_valid_i = 0;
     top_->p_rsp_valid_i = 0;
+#if BLOCK_SCALED
+    top_->sa_req_ready_i = 0;
+    top_->sw_req_ready_i = 0;
+    top_->sa_rsp_valid_i = 0;
+    top_->sw_rsp_valid_i = 0;
+#endif
   }
   // Cycle t of a waveform: at 10 t all signals as the registers will see them, the rising edge at
   // 10 t + 5.
@@ -309,6 +331,11 @@ int32_t Driver::simulate(SystolabJob* job) {
   ReadPort w(random);
   ReadPort p(random);
   top_->a_req_ready_i = top_->w_req_ready_i = top_->p_req_ready_i = top_->o_req_ready_i = 1;
+#if BLOCK_SCALED
+  ReadPort sa(random);
+  ReadPort sw(random);
+  top_->sa_req_ready_i = top_->sw_req_ready_i = 1;
+#endif
 
 #if VM_TRACE
   time_ = 0;
@@ -346,14 +373,27 @@ int32_t Driver::simulate(SystolabJob* job) {
     if ((top_->a_rsp_valid_i = a.offer())) a_lines.read(a.front(), top_->a_rsp_data_i);
     if ((top_->w_rsp_valid_i = w.offer())) w_lines.read(w.front(), top_->w_rsp_data_i);
     if ((top_->p_rsp_valid_i = p.offer())) {
-      const uint64_t index = p.front();  // lanes beyond the parameters read zero
-      uint32_t words[2] = {0, 0};
-      if (index < job->p_size) {
-        std::memcpy(&words[0], &job->scale[index], 4);
-        std::memcpy(&words[1], &job->bias[index], 4);
-      }
-      top_->p_rsp_data_i = static_cast<uint64_t>(words[1]) << 32 | words[0];
+      const uint64_t bias = word_at(job->bias, job->p_size, p.front());
+      top_->p_rsp_data_i = bias << 32 | word_at(job->scale, job->p_size, p.front());
     }
+#if BLOCK_SCALED
+    const bool sa_request = top_->sa_req_valid_o;
+    const bool sw_request = top_->sw_req_valid_o;
+    const uint64_t sa_index = top_->sa_req_index_o;
+    const uint64_t sw_index = top_->sw_req_index_o;
+    const bool sa_taken = top_->sa_rsp_ready_o;
+    const bool sw_taken = top_->sw_rsp_ready_o;
+    const bool sa_ready = sa.ready();
+    const bool sw_ready = sw.ready();
+    top_->sa_req_ready_i = sa_ready;
+    top_->sw_req_ready_i = sw_ready;
+    if ((top_->sa_rsp_valid_i = sa.offer())) {
+      top_->sa_rsp_data_i = word_at(job->a_scale, job->a_scale_size, sa.front());
+    }
+    if ((top_->sw_rsp_valid_i = sw.offer())) {
+      top_->sw_rsp_data_i = word_at(job->w_scale, job->w_scale_size, sw.front());
+    }
+#endif
     if (o_request && top_->o_req_ready_i) {
       const uint64_t base = static_cast<uint64_t>(top_->o_req_line_o) * LINE;
       uint64_t mask = top_->o_req_mask_o;
@@ -374,6 +414,10 @@ int32_t Driver::simulate(SystolabJob* job) {
     a.clock(a_request, a_taken, a_line);
     w.clock(w_request, w_taken, w_line);
     p.clock(p_request, p_taken, p_index);
+#if BLOCK_SCALED
+    sa.clock(sa_request, sa_taken, sa_index);
+    sw.clock(sw_request, sw_taken, sw_index);
+#endif
     quiet = (a_request || w_request || p_request || o_request) ? 0 : quiet + 1;
     if (quiet > kHangCycles || (job->max_cycles && cycle > job->max_cycles)) return fail(job, kHang, 0, cycle);
   }

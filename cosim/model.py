@@ -17,6 +17,7 @@ from formats.tensor import Codes
 from rtl.descriptor import descriptor
 from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array, Kernel
+from rtl.values import block_scales
 
 _HANG = 4
 _TRACE = 5
@@ -48,6 +49,10 @@ class _Job(ctypes.Structure):
         ("trace_from", ctypes.c_uint64),
         ("trace_to", ctypes.c_uint64),
         ("max_cycles", ctypes.c_uint64),
+        ("a_scale", ctypes.c_void_p),
+        ("a_scale_size", ctypes.c_uint64),
+        ("w_scale", ctypes.c_void_p),
+        ("w_scale_size", ctypes.c_uint64),
     )
 
 
@@ -147,6 +152,8 @@ class Model:
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
         max_cycles: int = 0,
+        a_scale: NDArray[np.float32] | None = None,
+        w_scale: NDArray[np.float32] | None = None,
     ) -> tuple[Codes, int]:
         """Run a kernel.
 
@@ -162,13 +169,16 @@ class Model:
             stall_seed: delays every memory port at random; None for no delay.
             waveform: a VCD to write; needs a model built with tracing.
             max_cycles: clock cycles after which the kernel counts as hung; 0 for no limit.
+            a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
+            w_scale: scales of W's blocks that stream SW indexes, flat.
 
         Returns:
             The output memory after the kernel and the core cycles it took. Stalled cycles do not
             count, so the number is the same with and without stalls.
 
         Raises:
-            SystolabError: the kernel does not fit the array, or leaves its memories.
+            SystolabError: the kernel does not fit the array, or leaves its memories; or block
+                scales are missing or not finite.
         """
         kernel.check(self.array)
         if waveform is not None and not self._trace:
@@ -177,6 +187,7 @@ class Model:
             raise SystolabError(
                 f"Bias must have the {len(scale)} elements of scale, not {len(bias)}"
             )
+        scales = block_scales(kernel, a_scale, w_scale)
         words = np.ascontiguousarray(descriptor(kernel, lo, hi))
         a_codes = _codes(a_mem, self.array.act.bits)
         w_codes = _codes(w_mem, self.array.weight.bits)
@@ -199,6 +210,10 @@ class Model:
             stall_seed=(stall_seed or 0) & 0xFFFF_FFFF_FFFF_FFFF,
             max_cycles=max_cycles,
         )
+        if scales is not None:
+            a_factors, w_factors = (np.ascontiguousarray(factors) for factors in scales)
+            job.a_scale, job.a_scale_size = a_factors.ctypes.data, len(a_factors)
+            job.w_scale, job.w_scale_size = w_factors.ctypes.data, len(w_factors)
         if waveform is not None:
             job.trace_path = str(waveform.path).encode()
             job.trace_from, job.trace_to = waveform.start, waveform.stop

@@ -1,7 +1,8 @@
 """A kernel as the words that configure the hardware.
 
 Word layout: see the headers of ``systolab_config.sv``, ``systolab_line_walker.sv``,
-``systolab_loop_nest.sv`` and ``systolab_param_loader.sv``. The hardware counts loops from the
+``systolab_loop_nest.sv``, ``systolab_param_loader.sv``, ``systolab_act_scale.sv`` and
+``systolab_weight_scale.sv``. The hardware counts loops from the
 innermost one and adds one delta a step, so strides become deltas here.
 """
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtl.kernel import MAX_LOOPS, AccessPattern, Kernel, Mode
 
-_, _A, _W, _O, _P = range(5)  # units of the configuration address
+_, _A, _W, _O, _P, _SA, _SW = range(7)  # units of the configuration address
 
 _WORD = 0xFFFF_FFFF
 _GUARDS = 8  # first word of the guards
@@ -49,7 +50,9 @@ def descriptor(
     for unit, pattern in ((_A, kernel.a), (_W, kernel.w), (_O, kernel.o)):
         tile, outer = inner[unit]
         writes += [((unit << 7) + word, value) for word, value in _stream(pattern, tile, outer)]
-    writes += [((_P << 7) + word, value) for word, value in _stream(kernel.p, 0, 0)]
+    for unit, scales in ((_P, kernel.p), (_SA, kernel.sa), (_SW, kernel.sw)):
+        if scales is not None:
+            writes += [((unit << 7) + word, value) for word, value in _stream(scales, 0, 0)]
     return np.array(writes, dtype=np.uint32)
 
 

@@ -49,7 +49,7 @@ def gemm_kernel(
             0,
             ((n_tiles, 0), (blocks, rows * a_row), (k_tiles, lanes * a_col), (rows, a_row)),
             (lanes, a_col),
-            _guards(
+            ragged(
                 (Guard(0, (0, 0, lanes, 0), 1, k), k % lanes),
                 (Guard(0, (0, rows, 0, 1), 0, m), m % rows),
             ),
@@ -58,7 +58,7 @@ def gemm_kernel(
             0,
             ((n_tiles, cols * w_col), (blocks, 0), (k_tiles, lanes * w_row), (lanes, w_row)),
             (cols, w_col),
-            _guards(
+            ragged(
                 (Guard(0, (0, 0, lanes, 1), 0, k), k % lanes),
                 (Guard(0, (cols, 0, 0, 0), 1, n), n % cols),
             ),
@@ -67,7 +67,7 @@ def gemm_kernel(
             0,
             ((n_tiles, cols * o_col), (blocks, rows * o_row), (rows, o_row)),
             (cols, o_col),
-            _guards(
+            ragged(
                 (Guard(0, (0, rows, 1), 0, m), m % rows),
                 (Guard(0, (cols, 0, 0), 1, n), n % cols),
             ),
@@ -81,19 +81,19 @@ def gemm_kernel(
             0,
             ((n_tiles, 0), (m_tiles, lanes * a_row), (k, a_col)),
             (lanes, a_row),
-            _guards((Guard(0, (0, lanes, 0), 1, m), m % lanes)),
+            ragged((Guard(0, (0, lanes, 0), 1, m), m % lanes)),
         )
         w = AccessPattern(
             0,
             ((n_tiles, cols * w_col), (m_tiles, 0), (k, w_row)),
             (cols, w_col),
-            _guards((Guard(0, (cols, 0, 0), 1, n), n % cols)),
+            ragged((Guard(0, (cols, 0, 0), 1, n), n % cols)),
         )
         o = AccessPattern(
             0,
             ((n_tiles, cols * o_col), (m_tiles, lanes * o_row), (lanes, o_row)),
             (cols, o_col),
-            _guards(
+            ragged(
                 (Guard(0, (0, lanes, 1), 0, m), m % lanes),
                 (Guard(0, (cols, 0, 0), 1, n), n % cols),
             ),
@@ -102,6 +102,6 @@ def gemm_kernel(
     return Kernel(mode, outer, reduction, inner, a, w, o, p)
 
 
-def _guards(*candidates: tuple[Guard, int]) -> tuple[Guard, ...]:
+def ragged(*candidates: tuple[Guard, int]) -> tuple[Guard, ...]:
     """The guards of ragged edges, those with a remainder."""
     return tuple(guard for guard, remainder in candidates if remainder)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.accumulator import Exact
 from formats.errors import SystolabError
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class Kernel:
     lanes of ``a`` run along the output's rows and every processing element holds one output;
     ``rows`` is empty. ``p`` gives, per output column, the index of its scale and bias.
 
+    A kernel of block-scaled operands is weight-stationary, and each of its tiles lies within one
+    block: ``sa`` gives, per vector of ``a``, and ``sw``, per tile and column, the index of the
+    block's scale.
+
     Raises:
         SystolabError: the loops of the patterns do not fit together, or a guard is malformed.
     """
@@ -128,6 +133,8 @@ class Kernel:
     w: AccessPattern
     o: AccessPattern
     p: AccessPattern
+    sa: AccessPattern | None = None
+    sw: AccessPattern | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in tuple(Mode):
@@ -153,20 +160,45 @@ class Kernel:
                 "O": self.outer + tile,
                 "P": self.outer,
             }
-        for name, pattern in self.streams().items():
+        if (self.sa is None) != (self.sw is None):
+            raise SystolabError(
+                "Kernel must have both streams of block scales, SA and SW, or none, not one"
+            )
+        if self.block_scaled:
+            if self.mode is not Mode.WEIGHT_STATIONARY:
+                raise SystolabError(
+                    f"Kernel with block scales must be {Mode.WEIGHT_STATIONARY}, not {self.mode}"
+                )
+            expected["SA"] = expected["A"]
+            expected["SW"] = self.outer + self.reduction
+        streams = self.streams()
+        for name, pattern in streams.items():
             _check_stream(name, pattern, expected[name])
-        for name in ("O", "P"):
-            lanes = self.streams()[name].lanes
+        if self.sa is not None and self.sa.lanes != 1:
+            raise SystolabError(f"Stream SA must have 1 lane, not {self.sa.lanes}")
+        for name in ("O", "P", "SW"):
+            lanes = streams[name].lanes if name in streams else self.w.lanes
             if lanes != self.w.lanes:
                 raise SystolabError(
                     f"Stream {name} must have the {self.w.lanes} lanes of stream W, not {lanes}"
                 )
-        if self.p.guards:
-            raise SystolabError(f"Stream P must have no guards, not {len(self.p.guards)}")
+        for name in ("P", "SA", "SW"):
+            if name in streams and streams[name].guards:
+                raise SystolabError(
+                    f"Stream {name} must have no guards, not {len(streams[name].guards)}"
+                )
 
     def streams(self) -> dict[str, AccessPattern]:
-        """The four access patterns by name: A, W, O, P."""
-        return {"A": self.a, "W": self.w, "O": self.o, "P": self.p}
+        """The access patterns by name: A, W, O, P, and SA, SW of a block-scaled kernel."""
+        streams = {"A": self.a, "W": self.w, "O": self.o, "P": self.p}
+        if self.sa is not None and self.sw is not None:
+            streams |= {"SA": self.sa, "SW": self.sw}
+        return streams
+
+    @property
+    def block_scaled(self) -> bool:
+        """Whether column sums are scaled before they are accumulated."""
+        return self.sa is not None
 
     @property
     def group(self) -> int:
@@ -185,6 +217,12 @@ class Kernel:
 
     def check(self, array: Array) -> None:
         """Raise SystolabError unless the kernel fits the array."""
+        if self.block_scaled != array.block_scaled:
+            kinds = ("without block scales", "with block scales")
+            raise SystolabError(
+                f"Kernel must be {kinds[array.block_scaled]} on such an array, "
+                f"not {kinds[self.block_scaled]}"
+            )
         if self.a.lanes > array.rows:
             raise SystolabError(
                 f"Stream A must have at most the array's {array.rows} lanes, not {self.a.lanes}"
@@ -270,6 +308,8 @@ class Array:
             smallest.
         acc_rows: accumulator rows of each of the two banks.
         k_max: longest reduction, for which an Exact accumulator is sized.
+        block_scaled: column sums are exact, scaled by the scales of their blocks, and accumulated
+            in binary32.
 
     Raises:
         SystolabError: a size is out of range.
@@ -284,6 +324,7 @@ class Array:
     line: int = 0
     acc_rows: int = 256
     k_max: int = 65536
+    block_scaled: bool = False
 
     def __post_init__(self) -> None:
         for name, side in (("rows", self.rows), ("columns", self.cols)):
@@ -302,6 +343,10 @@ class Array:
             )
         if not 1 <= self.k_max < ADDRESS_LIMIT:
             raise SystolabError(f"Longest reduction must be from 1 to 2^31-1, not {self.k_max}")
+        if self.block_scaled and not isinstance(self.accumulator, Exact):
+            raise SystolabError(
+                f"Accumulator of a block-scaled array must be exact, not {self.accumulator}"
+            )
 
     @property
     def name(self) -> str:

@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 # Pipeline constants of the hardware, in cycles. The cycle of the start pulse is cycle 0.
 START = 1  # first cycle in which a stream may act
 LAT_SUM = 2  # vector issue to column sum, beyond one cycle for each row and each column
+LAT_SCALE = 2  # block-scaled: column sum to binary32, then scale
 LAT_HOLD = 1  # last step of an output to the first drain-row command
 LAT_DRAIN = 5  # read of an accumulator row, then convert, scale, bias, clamp and encode
 LAT_PARAMETER = 1  # request of a parameter to its arrival
@@ -39,7 +40,7 @@ class Breakdown:
             vector): what remains if every vector were one line and nothing ever waited.
         a_lines: further lines of A vectors.
         w_lines: further lines of W vectors, output-stationary mode.
-        weight_load: A waiting for weights, weight-stationary mode.
+        weight_load: A waiting for weights or their block scales, weight-stationary mode.
         drain: the array's latency and the drain of the last outer iteration.
         write_back: waiting for an accumulator bank, and further lines of the last O vectors.
         idle: start-up and waiting for parameters.
@@ -215,6 +216,8 @@ def _weight_stationary(kernel: Kernel, array: Array) -> Timing:
     a_tile = _spread(a.vectors.sum(axis=1)[a.kind], kernel.reduction)
     a_first = _spread(a.vectors[:, 0][a.kind], kernel.reduction)
     w_tile = _spread(w.vectors.sum(axis=1)[w.kind], kernel.reduction)
+    if kernel.block_scaled:  # beside the weights, one scale a cycle
+        w_tile = np.maximum(w_tile, kernel.w.lanes)
     a_tile, a_first, w_tile = np.broadcast_arrays(a_tile, a_first, w_tile)
     shape = a_tile.shape[:outer]
     tiles = math.prod(kernel.reduction)
@@ -268,7 +271,7 @@ def latency(array: Array) -> int:
     The command is an A vector (weight-stationary) or a drain-row command (output-stationary); the
     wavefront then crosses the array's rows and columns.
     """
-    return array.rows + array.cols + LAT_SUM
+    return array.rows + array.cols + LAT_SUM + (LAT_SCALE if array.block_scaled else 0)
 
 
 def _spread(costs: Ints, reduction: tuple[int, ...]) -> Ints:

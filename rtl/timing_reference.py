@@ -55,7 +55,8 @@ def cycles(kernel: Kernel, array: Array) -> int:
         one_before = drain_ends[-1] if drain_ends else begin
         if weight_stationary:
             for tile in range(iteration * tiles, (iteration + 1) * tiles):
-                weights_ready = shadow_free + sum(w[tile])
+                scales = kernel.w.lanes if kernel.block_scaled else 0
+                weights_ready = shadow_free + max(sum(w[tile]), scales)
                 start = max(a_free, weights_ready)
                 if tile == iteration * tiles:
                     start = max(start, two_before)

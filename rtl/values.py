@@ -4,7 +4,8 @@ The kernel's loop nest is cast into as few large matrix products as its access p
 outer loop that moves neither W nor P only adds rows to the product, one that does not move A only
 adds columns, any other is iterated. Gathers follow the access patterns; an inactive lane reads
 zero. The order of summation is the machine's (see ``formats.dot``): the casting leaves it alone,
-since all steps of a reduction stay within one product.
+since all steps of a reduction stay within one product. Block-scaled kernels take one product a
+tile (see ``formats.block_sum``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.accumulator import Float32
+from formats.block_sum import add_scaled
 from formats.dot import DotResult, dot
 from formats.errors import SystolabError
 from formats.format import Format
@@ -25,6 +27,8 @@ from formats.tensor import Codes
 from rtl.kernel import AccessPattern, Array, Kernel, Mode, affine
 
 Ints = NDArray[np.int64]
+F32 = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 Positions = Sequence[int]
 
 _CHUNK = 1 << 22  # elements of the largest temporary operand or result matrix
@@ -60,6 +64,8 @@ def run(
     o_mem: Codes,
     engine: str = "auto",
     keep_acc: bool = False,
+    a_scale: F32 | None = None,
+    w_scale: F32 | None = None,
 ) -> KernelValues:
     """Compute a kernel's output codes.
 
@@ -75,12 +81,16 @@ def run(
         o_mem: codes of the output memory before the kernel, flat; not modified.
         engine: engine of ``formats.dot``; "softfloat" has every binary32 step done by SoftFloat.
         keep_acc: also return the accumulators.
+        a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
+        w_scale: scales of W's blocks that stream SW indexes, flat.
 
     Raises:
         SystolabError: the kernel does not fit the array, an active lane leaves its memory, a code
-            is too large for its format, or two outputs have the same address.
+            is too large for its format, two outputs have the same address, or block scales are
+            missing or not finite.
     """
     kernel.check(array)
+    factors = block_scales(kernel, a_scale, w_scale)
     _check_codes("A", a_mem, array.act)
     _check_codes("W", w_mem, array.weight)
     if len(scale) != len(bias):
@@ -103,6 +113,7 @@ def run(
     )
     a_grid = _Grid(kernel.a, nest.a_rows, nest.a_cols)
     w_grid = _Grid(kernel.w, nest.w_rows, nest.w_cols)
+    blocks = None if factors is None else _Blocks(kernel, nest, *factors)
     p_grid = _Grid(kernel.p, (), nest.p_cols)
     (m, k), n = a_grid.shape, w_grid.shape[1]
     for batch in nest.batches():
@@ -116,7 +127,14 @@ def run(
                 needed = np.any(active, axis=0)
                 index = _checked("P", p_index, needed, len(scale), 0)
                 a = _gather("A", a_source, a_at, rows, slice(None))
-                sums = _dot(a, w, array, kernel.group, dot_engine)
+                if blocks is None:
+                    sums = _dot(a, w, array, kernel.group, dot_engine)
+                else:
+                    a_factors = blocks.of_a(batch, rows, a, np.any(active, axis=1))
+                    w_factors = blocks.of_w(batch, cols, w, needed)
+                    sums = _block_dot(
+                        a, w, a_factors, w_factors, array, dot_engine, integer_softfloat
+                    )
                 engine_used, lsb = sums.engine, sums.lsb
                 y = postprocess(
                     sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
@@ -148,9 +166,9 @@ class _Nest:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         outer, reduction = len(kernel.outer), len(kernel.reduction)
-        moves_a = _moving(kernel.a, outer)
-        moves_w = _moving(kernel.w, outer)
-        moves_p = _moving(kernel.p, outer)
+        moves_a = _moving(outer, kernel.a, kernel.sa)
+        moves_w = _moving(outer, kernel.w, kernel.sw)
+        moves_p = _moving(outer, kernel.p)
         m_outer, n_outer, self._iterated = [], [], []
         for i in range(outer):
             if not moves_w[i] and not moves_p[i]:
@@ -159,7 +177,7 @@ class _Nest:
                 n_outer.append(i)
             else:
                 self._iterated.append(i)
-        inner = tuple(range(outer, outer + reduction))
+        self.inner = inner = tuple(range(outer, outer + reduction))
         a_lane, w_lane, o_lane = len(kernel.a.loops), len(kernel.w.loops), len(kernel.o.loops)
         if kernel.mode is Mode.WEIGHT_STATIONARY:
             self.a_rows = (*m_outer, *range(outer + reduction, a_lane))
@@ -295,6 +313,89 @@ def _dot(a: _Operand, w: _Operand, array: Array, group: int, engine: str) -> Dot
     return result
 
 
+class _Blocks:
+    """Block scales over the matrix products of a kernel; a scale that nothing needs is zero."""
+
+    def __init__(self, kernel: Kernel, nest: _Nest, a_scale: F32, w_scale: F32) -> None:
+        assert kernel.sa is not None
+        assert kernel.sw is not None
+        self._a, self._w = np.append(a_scale, np.float32(0)), np.append(w_scale, np.float32(0))
+        self._a_grid = _Grid(kernel.sa, nest.a_rows, nest.a_cols)
+        n_lane = len(kernel.sw.loops)
+        self._w_grid = _Grid(kernel.sw, nest.inner, (*nest.w_cols[:-1], n_lane))
+
+    def of_a(self, batch: dict[int, int], rows: slice, a: _Operand, written: Bools) -> F32:
+        """Scales ``[rows, tiles]`` of operand ``a``, of whose rows some are ``written``."""
+        address = self._a_grid.at(batch).addresses(rows, slice(None))
+        needed = np.broadcast_to(written[:, None], address.shape)
+        if a.active is not None:
+            needed = needed & a.active.reshape(*address.shape, -1).any(axis=2)
+        size = len(self._a) - 1
+        return self._a[_checked("SA", address, needed, size, size)]
+
+    def of_w(self, batch: dict[int, int], cols: slice, w: _Operand, written: Bools) -> F32:
+        """Scales ``[tiles, columns]`` of operand ``w``, of whose columns some are ``written``."""
+        address = self._w_grid.at(batch).addresses(slice(None), cols)
+        needed = np.broadcast_to(written, address.shape)
+        if w.active is not None:
+            needed = needed & w.active.reshape(len(address), -1, address.shape[1]).any(axis=1)
+        size = len(self._w) - 1
+        return self._w[_checked("SW", address, needed, size, size)]
+
+
+def _block_dot(
+    a: _Operand, w: _Operand, a_scale: F32, w_scale: F32, array: Array, engine: str, softfloat: bool
+) -> DotResult:
+    """The matrix product of block-scaled operands, tile by tile.
+
+    Args:
+        a: matrix ``[rows, reduction]``.
+        w: matrix ``[reduction, columns]``.
+        a_scale: scales ``[rows, tiles]``.
+        w_scale: scales ``[tiles, columns]``.
+        array: machine configuration.
+        engine: engine of the exact sums.
+        softfloat: whether SoftFloat does the binary32 steps.
+    """
+    tiles = len(w_scale)
+    length = a.codes.shape[1] // tiles
+    acc = np.zeros((len(a.codes), w.codes.shape[1]), np.float32)
+    for tile in range(tiles):
+        steps = slice(tile * length, (tile + 1) * length)
+        a_part = _Operand(a.codes[:, steps], None if a.active is None else a.active[:, steps])
+        w_part = _Operand(w.codes[steps], None if w.active is None else w.active[steps])
+        sums = _dot(a_part, w_part, array, length, engine)
+        acc = add_scaled(acc, sums, a_scale[:, tile], w_scale[tile], softfloat)
+    return DotResult(acc, 0, sums.engine)
+
+
+def block_scales(
+    kernel: Kernel, a_scale: F32 | None, w_scale: F32 | None
+) -> tuple[F32, F32] | None:
+    """Block scales of a kernel as flat binary32, None for a kernel without.
+
+    Raises:
+        SystolabError: there are none and the kernel needs them, or the other way round, or one is
+            not finite.
+    """
+    if not kernel.block_scaled:
+        if a_scale is not None or w_scale is not None:
+            raise SystolabError("Block scales must be given to a block-scaled kernel, not another")
+        return None
+    if a_scale is None or w_scale is None:
+        raise SystolabError("Block scales of A and W must be given to a block-scaled kernel")
+    for name, scale in (("A", a_scale), ("W", w_scale)):
+        if scale.ndim != 1 or scale.dtype != np.float32:
+            raise SystolabError(
+                f"Block scales of {name} must be flat float32, "
+                f"not {scale.ndim}-dimensional {scale.dtype}"
+            )
+        wrong = scale[~np.isfinite(scale)]
+        if len(wrong):
+            raise SystolabError(f"Block scales of {name} must be finite, not {wrong[0]}")
+    return a_scale, w_scale
+
+
 def _transposed(operand: _Operand) -> _Operand:
     return _Operand(operand.codes.T, None if operand.active is None else operand.active.T)
 
@@ -350,11 +451,15 @@ def _check_codes(name: str, memory: Codes, fmt: Format) -> None:
         )
 
 
-def _moving(pattern: AccessPattern, outer: int) -> list[bool]:
-    """Whether each outer loop changes a pattern's addresses or activity."""
+def _moving(outer: int, *patterns: AccessPattern | None) -> list[bool]:
+    """Whether each outer loop changes any of the patterns' addresses or activity."""
     return [
-        pattern.loops[i][0] > 1
-        and (pattern.loops[i][1] != 0 or any(guard.strides[i] != 0 for guard in pattern.guards))
+        any(
+            pattern.loops[i][0] > 1
+            and (pattern.loops[i][1] != 0 or any(guard.strides[i] != 0 for guard in pattern.guards))
+            for pattern in patterns
+            if pattern is not None
+        )
         for i in range(outer)
     ]
 

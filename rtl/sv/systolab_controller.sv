@@ -1,7 +1,7 @@
 // Controller: says when the streams may act, and what accompanies each vector into the array.
 //
 // weight-stationary: a weight tile may load once the first A vector of the tile before it has
-// issued; a tile of A may start once its weights are loaded and, for the first tile of an outer
+// issued; a tile of A may start once its weights (and block scales) are loaded and, for the first tile of an outer
 // iteration, one of the two accumulator banks is free.
 // output-stationary: A and W issue together; the last step of an outer iteration waits for a free
 // bank and for the drain-row commands of the iteration before; then, from the second cycle after it
@@ -35,6 +35,7 @@ module systolab_controller #(
   input  logic                  w_issue_i,
   output logic                  w_go_o,
   output logic                  w_final_ok_o,
+  input  logic                  w_scales_i,         // the next tile's block scales are on their way
   // drain: an accumulator bank is free again
   input  logic                  release_i,
   // control that enters the array with this cycle's vectors
@@ -73,7 +74,7 @@ module systolab_controller #(
       a_final_ok_o = w_final_i;
       w_final_ok_o = a_final_i;
     end else begin
-      a_go_o       = !a_first_i || (loaded_q && (!first_tile_q || bank_free));
+      a_go_o       = !a_first_i || (loaded_q && w_scales_i && (!first_tile_q || bank_free));
       w_go_o       = !w_first_i || !loaded_q;
       a_final_ok_o = 1'b1;
       w_final_ok_o = 1'b1;

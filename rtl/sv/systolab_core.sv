@@ -13,12 +13,13 @@ module systolab_core #(
   parameter int unsigned OutCode = 8,
   parameter bit          Float32 = 1'b0,
   parameter bit          Saturate = 1'b0,
+  parameter bit          BlockScaled = 1'b0, // sums are scaled and accumulated in binary32
   parameter int unsigned ActExp = 1,        // bits of a decoded operand (integer accumulators)
   parameter int unsigned ActSig = 2,
   parameter int unsigned WeightExp = 1,
   parameter int unsigned WeightSig = 2,
-  parameter int unsigned AccWidth = 32,
-  parameter int          AccLsb = 0,        // accumulator unit is 2^AccLsb
+  parameter int unsigned AccWidth = 32,     // of a sum in the array
+  parameter int          AccLsb = 0,        // its unit is 2^AccLsb
   parameter int unsigned ProductShift = 0,
   parameter int unsigned MaxShift = 0,
   parameter int unsigned Loops = 12,
@@ -28,7 +29,8 @@ module systolab_core #(
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
-  // configuration: unit (0 controller, 1 A, 2 W, 3 O, 4 P) and word; while idle only
+  // configuration: unit (0 controller, 1 A, 2 W, 3 O, 4 P, 5 and 6 block scales of A and W) and
+  // word; while idle only
   input  logic                       cfg_valid_i,
   input  logic [9:0]                 cfg_addr_i,
   input  logic [31:0]                cfg_data_i,
@@ -57,6 +59,19 @@ module systolab_core #(
   input  logic                       p_rsp_valid_i,
   output logic                       p_rsp_ready_o,
   input  logic [63:0]                p_rsp_data_i,
+  // block scales of A and of W; silent without block scaling
+  output logic                       sa_req_valid_o,
+  input  logic                       sa_req_ready_i,
+  output logic [31:0]                sa_req_index_o,
+  input  logic                       sa_rsp_valid_i,
+  output logic                       sa_rsp_ready_o,
+  input  logic [31:0]                sa_rsp_data_i,
+  output logic                       sw_req_valid_o,
+  input  logic                       sw_req_ready_i,
+  output logic [31:0]                sw_req_index_o,
+  input  logic                       sw_rsp_valid_i,
+  output logic                       sw_rsp_ready_o,
+  input  logic [31:0]                sw_rsp_data_i,
   // O lines
   output logic                       o_req_valid_o,
   input  logic                       o_req_ready_i,
@@ -69,6 +84,7 @@ module systolab_core #(
   localparam int unsigned IndexWidth = (Rows > 1) ? $clog2(Rows) : 1;
   localparam int unsigned ActWidth = Float32 ? 33 : ActExp + ActSig;
   localparam int unsigned WeightWidth = Float32 ? 33 : WeightExp + WeightSig;
+  localparam int unsigned BankWidth = BlockScaled ? 32 : AccWidth;
 
   // ---------------------------------------------------------------------------------------------
   // Clock enable, start and cycle counter
@@ -78,6 +94,7 @@ module systolab_core #(
   logic        w_ok;
   logic        p_ok;
   logic        o_ok;
+  logic        scales_ok;
   logic        init;
   logic        busy_q /*verilator public_flat_rd*/;
   logic        done_q;
@@ -85,7 +102,7 @@ module systolab_core #(
   logic [63:0] cycles_q;
   logic [63:0] stalls_q;
 
-  assign en   = a_ok && w_ok && p_ok && o_ok;
+  assign en   = a_ok && w_ok && p_ok && o_ok && scales_ok;
   assign init = start_i && !busy_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -119,8 +136,8 @@ module systolab_core #(
   // ---------------------------------------------------------------------------------------------
   // Configuration
   // ---------------------------------------------------------------------------------------------
-  logic [4:0] cfg_we;
-  for (genvar u = 0; u < 5; u++) begin : g_cfg
+  logic [6:0] cfg_we;
+  for (genvar u = 0; u < 7; u++) begin : g_cfg
     assign cfg_we[u] = cfg_valid_i && cfg_addr_i[9:7] == 3'(u);
   end
 
@@ -286,6 +303,7 @@ module systolab_core #(
   logic                        acc_add;
   logic                        acc_last;
   logic                        flush;
+  logic                        scales_ready;
 
   systolab_controller #(
     .Rows    (Rows),
@@ -312,6 +330,7 @@ module systolab_core #(
     .w_issue_i     (w_issue),
     .w_go_o        (w_go),
     .w_final_ok_o  (w_final_ok),
+    .w_scales_i    (scales_ready),
     .release_i     (flush),
     .valid_o       (valid),
     .first_o       (first),
@@ -470,7 +489,7 @@ module systolab_core #(
   logic                     params_ready;
   logic [Cols*32-1:0]       scale;
   logic [Cols*32-1:0]       bias;
-  logic [Cols*AccWidth-1:0] drained;
+  logic [Cols*BankWidth-1:0] drained;
   logic [Cols*OutCode-1:0]  o_code;
 
   // Command of column c; boundary Cols comes out of the last one.
@@ -480,11 +499,181 @@ module systolab_core #(
   logic [Cols:0]                command_add;
   logic [Cols:0]                command_last;
 
-  assign command_valid[0]          = acc_valid_q[Depth-1];
-  assign command_bank[0]           = acc_bank_q[Depth-1];
-  assign command_row[RowWidth-1:0] = acc_row_q[(Depth-1)*RowWidth+:RowWidth];
-  assign command_add[0]            = acc_add_q[Depth-1];
-  assign command_last[0]           = acc_last_q[Depth-1];
+  logic [Cols*BankWidth-1:0] addend;  // what columns add to their accumulators
+
+  if (BlockScaled) begin : g_block_scaled
+    // Scaling takes two cycles.
+    logic [1:0]            valid_late_q;
+    logic [1:0]            bank_late_q;
+    logic [2*RowWidth-1:0] row_late_q;
+    logic [1:0]            add_late_q;
+    logic [1:0]            last_late_q;
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        valid_late_q <= '0;
+      end else if (en) begin
+        valid_late_q <= {valid_late_q[0], acc_valid_q[Depth-1]};
+      end
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (en) begin
+        bank_late_q <= {bank_late_q[0], acc_bank_q[Depth-1]};
+        row_late_q  <= {row_late_q[RowWidth-1:0], acc_row_q[(Depth-1)*RowWidth+:RowWidth]};
+        add_late_q  <= {add_late_q[0], acc_add_q[Depth-1]};
+        last_late_q <= {last_late_q[0], acc_last_q[Depth-1]};
+      end
+    end
+
+    assign command_valid[0]          = valid_late_q[1];
+    assign command_bank[0]           = bank_late_q[1];
+    assign command_row[RowWidth-1:0] = row_late_q[RowWidth+:RowWidth];
+    assign command_add[0]            = add_late_q[1];
+    assign command_last[0]           = last_late_q[1];
+
+    logic        sa_ok;
+    logic        sa_req;
+    logic [31:0] sa_index;
+    logic [31:0] sa_data;
+    logic        sw_ok;
+    logic        sw_req;
+    logic [31:0] sw_index;
+    logic [31:0] sw_data;
+
+    // Scale of A beside the sum of column c; boundary Cols comes out of the last one.
+    logic [Cols:0]          scale_valid;
+    logic [Cols:0]          scale_first;
+    logic [(Cols+1)*32-1:0] scale_act;
+    logic [Cols-1:0]        scale_load;
+    logic [31:0]            scale_weight;
+
+    assign scales_ok = sa_ok && sw_ok;
+
+    systolab_act_scale #(
+      .Rows (Rows),
+      .Loops(Loops)
+    ) u_act_scale (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .en_i       (en),
+      .cfg_we_i   (cfg_we[5]),
+      .cfg_addr_i (cfg_addr_i[6:0]),
+      .cfg_data_i (cfg_data_i),
+      .init_i     (init),
+      .issue_i    (a_issue),
+      .first_i    (a_first),
+      .req_o      (sa_req),
+      .req_index_o(sa_index),
+      .rsp_data_i (sa_data),
+      .valid_o    (scale_valid[0]),
+      .first_o    (scale_first[0]),
+      .scale_o    (scale_act[31:0])
+    );
+
+    systolab_read_adapter #(
+      .AddressWidth(32),
+      .DataWidth   (32)
+    ) u_sa_adapter (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .en_i         (en),
+      .ok_o         (sa_ok),
+      .req_i        (sa_req),
+      .req_address_i(sa_index),
+      .rsp_data_o   (sa_data),
+      .req_valid_o  (sa_req_valid_o),
+      .req_ready_i  (sa_req_ready_i),
+      .req_address_o(sa_req_index_o),
+      .rsp_valid_i  (sa_rsp_valid_i),
+      .rsp_ready_o  (sa_rsp_ready_o),
+      .rsp_data_i   (sa_rsp_data_i)
+    );
+
+    systolab_weight_scale #(
+      .Rows (Rows),
+      .Lanes(Cols),
+      .Loops(Loops)
+    ) u_weight_scale (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .en_i       (en),
+      .cfg_we_i   (cfg_we[6]),
+      .cfg_addr_i (cfg_addr_i[6:0]),
+      .cfg_data_i (cfg_data_i),
+      .init_i     (init),
+      .swap_i     (a_issue && a_first),
+      .ready_o    (scales_ready),
+      .req_o      (sw_req),
+      .req_index_o(sw_index),
+      .rsp_data_i (sw_data),
+      .load_o     (scale_load),
+      .scale_o    (scale_weight)
+    );
+
+    systolab_read_adapter #(
+      .AddressWidth(32),
+      .DataWidth   (32)
+    ) u_sw_adapter (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .en_i         (en),
+      .ok_o         (sw_ok),
+      .req_i        (sw_req),
+      .req_address_i(sw_index),
+      .rsp_data_o   (sw_data),
+      .req_valid_o  (sw_req_valid_o),
+      .req_ready_i  (sw_req_ready_i),
+      .req_address_o(sw_req_index_o),
+      .rsp_valid_i  (sw_rsp_valid_i),
+      .rsp_ready_o  (sw_rsp_ready_o),
+      .rsp_data_i   (sw_rsp_data_i)
+    );
+
+    for (genvar c = 0; c < int'(Cols); c++) begin : g_scale
+      systolab_column_scale #(
+        .SumWidth(AccWidth),
+        .Lsb     (AccLsb)
+      ) u_scale (
+        .clk_i   (clk_i),
+        .rst_ni  (rst_ni),
+        .en_i    (en),
+        .valid_i (scale_valid[c]),
+        .first_i (scale_first[c]),
+        .act_i   (scale_act[c*32+:32]),
+        .valid_o (scale_valid[c+1]),
+        .first_o (scale_first[c+1]),
+        .act_o   (scale_act[(c+1)*32+:32]),
+        .load_i  (scale_load[c]),
+        .weight_i(scale_weight),
+        .sum_i   (sum[c*AccWidth+:AccWidth]),
+        .scaled_o(addend[c*32+:32])
+      );
+    end
+
+    logic unused_scale;
+    assign unused_scale = ^{scale_valid[Cols], scale_first[Cols], scale_act[Cols*32+:32]};
+  end else begin : g_unscaled
+    assign command_valid[0]          = acc_valid_q[Depth-1];
+    assign command_bank[0]           = acc_bank_q[Depth-1];
+    assign command_row[RowWidth-1:0] = acc_row_q[(Depth-1)*RowWidth+:RowWidth];
+    assign command_add[0]            = acc_add_q[Depth-1];
+    assign command_last[0]           = acc_last_q[Depth-1];
+
+    assign addend         = sum;
+    assign scales_ok      = 1'b1;
+    assign scales_ready   = 1'b1;
+    assign sa_req_valid_o = 1'b0;
+    assign sa_req_index_o = '0;
+    assign sa_rsp_ready_o = 1'b0;
+    assign sw_req_valid_o = 1'b0;
+    assign sw_req_index_o = '0;
+    assign sw_rsp_ready_o = 1'b0;
+
+    logic unused_scale;
+    assign unused_scale = ^{cfg_we[6:5], sa_req_ready_i, sa_rsp_valid_i, sa_rsp_data_i,
+                            sw_req_ready_i, sw_rsp_valid_i, sw_rsp_data_i};
+  end
 
   logic unused_command;
   assign unused_command = ^{command_valid[Cols], command_bank[Cols], command_add[Cols],
@@ -492,9 +681,9 @@ module systolab_core #(
 
   for (genvar c = 0; c < int'(Cols); c++) begin : g_column
     systolab_accumulator #(
-      .AccWidth(AccWidth),
+      .AccWidth(BankWidth),
       .AccRows (AccRows),
-      .Float32 (Float32),
+      .Float32 (Float32 || BlockScaled),
       .Saturate(Saturate)
     ) u_accumulator (
       .clk_i      (clk_i),
@@ -510,23 +699,23 @@ module systolab_core #(
       .row_o      (command_row[(c+1)*RowWidth+:RowWidth]),
       .add_o      (command_add[c+1]),
       .last_o     (command_last[c+1]),
-      .sum_i      (sum[c*AccWidth+:AccWidth]),
+      .sum_i      (addend[c*BankWidth+:BankWidth]),
       .read_i     (read),
       .read_bank_i(read_bank),
       .read_row_i (read_row),
-      .read_data_o(drained[c*AccWidth+:AccWidth])
+      .read_data_o(drained[c*BankWidth+:BankWidth])
     );
 
     systolab_postprocess #(
-      .AccWidth (AccWidth),
+      .AccWidth (BankWidth),
       .Lsb      (AccLsb),
-      .Float32  (Float32),
+      .Float32  (Float32 || BlockScaled),
       .CodeWidth(OutCode)
     ) u_postprocess (
       .clk_i  (clk_i),
       .en_i   (en && pipe_en),
       .valid_i(pipe_valid),
-      .acc_i  (drained[c*AccWidth+:AccWidth]),
+      .acc_i  (drained[c*BankWidth+:BankWidth]),
       .scale_i(scale[c*32+:32]),
       .bias_i (bias[c*32+:32]),
       .low_i  (low),
