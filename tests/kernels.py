@@ -30,10 +30,13 @@ def guards(draw: st.DrawFn, loops: int, most: int = 2) -> tuple[Guard, ...]:
 
 
 @st.composite
-def reads(draw: st.DrawFn, lengths: tuple[int, ...], lanes: int, slack: int = 8) -> AccessPattern:
+def reads(
+    draw: st.DrawFn, lengths: tuple[int, ...], lanes: int, slack: int = 8, most_guards: int = 2
+) -> AccessPattern:
     """A read pattern with arbitrary strides; the least active address is 0 to ``slack``."""
     loops = tuple((length, draw(STRIDES)) for length in lengths)
-    pattern = AccessPattern(0, loops, (lanes, draw(STRIDES)), draw(guards(len(loops))))
+    lane_guards = draw(guards(len(loops), most_guards))
+    pattern = AccessPattern(0, loops, (lanes, draw(STRIDES)), lane_guards)
     addresses = pattern.addresses()[pattern.active()]
     least = int(addresses.min()) if addresses.size else 0
     return replace(pattern, base=draw(st.integers(0, slack)) - least)
@@ -59,13 +62,18 @@ def writes(draw: st.DrawFn, lengths: tuple[int, ...], lanes: int, slack: int = 8
 
 @st.composite
 def random_kernels(
-    draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64, vectors: int = 1500
+    draw: st.DrawFn,
+    rows: int,
+    cols: int,
+    acc_rows: int = 64,
+    vectors: int = 1500,
+    modes: tuple[Mode, ...] = tuple(Mode),
 ) -> Kernel:
     """Any kernel that fits an array, with no meaning beyond its access patterns.
 
     ``vectors`` bounds those of stream A.
     """
-    mode = draw(st.sampled_from(list(Mode)))
+    mode = draw(st.sampled_from(modes))
     outer = _within(vectors, draw(st.lists(LENGTHS, max_size=3)))
     reduction = _within(vectors // math.prod(outer), draw(st.lists(LENGTHS, max_size=3)))
     a_lanes, w_lanes = draw(st.integers(1, rows)), draw(st.integers(1, cols))
@@ -89,6 +97,18 @@ def random_kernels(
         draw(writes(o_loops, w_lanes)),
         AccessPattern(0, p_loops, (w_lanes, draw(st.sampled_from([0, 1, 1, 2])))),
     )
+
+
+@st.composite
+def block_scaled_kernels(
+    draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64, vectors: int = 1500
+) -> Kernel:
+    """As ``random_kernels``, with block scales."""
+    modes = (Mode.WEIGHT_STATIONARY,)
+    kernel = draw(random_kernels(rows, cols, acc_rows, vectors, modes))
+    sa = draw(reads(kernel.a.lengths, 1, most_guards=0))
+    sw = draw(reads(kernel.outer + kernel.reduction, kernel.w.lanes, most_guards=0))
+    return replace(kernel, sa=replace(sa, lane=(1, 0)), sw=sw)
 
 
 def _within(most: int, lengths: list[int]) -> tuple[int, ...]:
