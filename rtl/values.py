@@ -314,7 +314,10 @@ def _dot(a: _Operand, w: _Operand, array: Array, group: int, engine: str) -> Dot
 
 
 class _Blocks:
-    """Block scales over the matrix products of a kernel; a scale that nothing needs is zero."""
+    """Block scales over the matrix products of a kernel.
+
+    A scale beside the memory is an error where an output depends on it, and zero elsewhere.
+    """
 
     def __init__(self, kernel: Kernel, nest: _Nest, a_scale: F32, w_scale: F32) -> None:
         assert kernel.sa is not None
@@ -330,8 +333,7 @@ class _Blocks:
         needed = np.broadcast_to(written[:, None], address.shape)
         if a.active is not None:
             needed = needed & a.active.reshape(*address.shape, -1).any(axis=2)
-        size = len(self._a) - 1
-        return self._a[_checked("SA", address, needed, size, size)]
+        return _look_up("SA", self._a, address, needed)
 
     def of_w(self, batch: dict[int, int], cols: slice, w: _Operand, written: Bools) -> F32:
         """Scales ``[tiles, columns]`` of operand ``w``, of whose columns some are ``written``."""
@@ -339,8 +341,14 @@ class _Blocks:
         needed = np.broadcast_to(written, address.shape)
         if w.active is not None:
             needed = needed & w.active.reshape(len(address), -1, address.shape[1]).any(axis=1)
-        size = len(self._w) - 1
-        return self._w[_checked("SW", address, needed, size, size)]
+        return _look_up("SW", self._w, address, needed)
+
+
+def _look_up(name: str, source: F32, address: Ints, needed: Bools) -> F32:
+    """Elements of a source whose last one stands for what is beside the others."""
+    size = len(source) - 1
+    inside = (address >= 0) & (address < size)
+    return source[_checked(name, address, needed | inside, size, size)]
 
 
 def _block_dot(

@@ -99,6 +99,8 @@ def _codes(pattern: AccessPattern, fmt: Format, rng: np.random.Generator) -> Cod
     drawn = rng.integers(0, 1 << fmt.bits, size_of(pattern))
     codes: Codes = drawn.astype(np.uint8) if fmt.bits <= 8 else drawn.astype(np.uint16)
     codes[~np.isfinite(fmt.values[codes])] = fmt.zero_code
+    if rng.random() < 0.3:  # sums of nothing
+        codes[rng.random(len(codes)) < 0.9] = fmt.zero_code
     return codes
 
 

@@ -165,7 +165,7 @@ def test_a_fault_is_seen(file: str, right: str, wrong: str, what: str) -> None:
     machine = Model(array, random_registers=1, sources=replace(sources, files=files))
     seen = set()
     shapes = [(1, 9, 4, 1), (5, 24, 7, 4), (2, 30, 3, 5), (40, 10, 6, 5)]
-    for seed, (m, k, n, block) in enumerate(shapes * 3):
+    for seed, (m, k, n, block) in enumerate(shapes * 8):
         kernel = block_gemm_kernel(array, m, k, n, block)
         try:
             codes, counts = disagrees(machine, kernel, seed, None)

@@ -18,8 +18,8 @@ INT8 = formats.get("int:8")
 Codes = NDArray[np.uint8]
 
 
-def machine(rows: int, cols: int, **options: int) -> Array:
-    return Array(rows, cols, INT8, INT8, INT8, Exact(), **options)
+def machine(rows: int, cols: int, acc_rows: int = 256) -> Array:
+    return Array(rows, cols, INT8, INT8, INT8, Exact(), acc_rows=acc_rows)
 
 
 def codes(rng: np.random.Generator, shape: tuple[int, ...], low: int = -3, high: int = 4) -> Codes:
