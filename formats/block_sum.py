@@ -6,8 +6,8 @@ For each tile of a reduction, all of whose elements lie in one block of either o
     acc = acc + x                                  (acc starts at +0)
 
 ``s`` is the exact sum of the tile's products.  Every step is a binary32 operation, rounded to
-nearest even, with subnormals.  OCP Microscaling v1.0 leaves precision and order of the sum over blocks to
-the implementation; this is the order of the machine in ``rtl``.
+nearest even, with subnormals.  OCP Microscaling v1.0 leaves precision and order of the sum over
+blocks to the implementation; this is the order of the machine in ``rtl``.
 """
 
 from __future__ import annotations

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.tensor import Codes
+from rtl.block_gemm import block_gemm_kernel
 from rtl.descriptor import descriptor
 from rtl.gemm import gemm_kernel
 from rtl.hardware import TOP
-from rtl.kernel import Array, Kernel, Mode
+from rtl.kernel import AccessPattern, Array, Kernel, Mode
 from rtl.timing import cycles
 from rtl.values import run
 
@@ -33,6 +34,7 @@ class Vectors:
         kernel: the kernel.
         a, w: input memories, codes.
         scale, bias: binary32 parameters.
+        a_scale, w_scale: block scales; None for arrays without.
         lo, hi: clamp.
         o: output memory after the kernel; before it, all codes are zero.
         cycles: from the start pulse to done.
@@ -48,15 +50,21 @@ class Vectors:
     hi: float
     o: Codes
     cycles: int
+    a_scale: NDArray[np.float32] | None = None
+    w_scale: NDArray[np.float32] | None = None
 
 
 def example_vectors(array: Array, seed: int = 0) -> list[Vectors]:
-    """Matrix products that use every lane and leave ragged edges, in both dataflows."""
+    """Matrix products that use every lane and leave ragged edges, in every dataflow."""
     rng = np.random.default_rng(seed)
     result = []
-    for mode in Mode:
+    for mode in (Mode.WEIGHT_STATIONARY,) if array.block_scaled else Mode:
         for m, k, n in ((3, 2, 2), (2 * array.rows + 3, 2 * array.rows + 1, array.cols + 2)):
-            kernel = gemm_kernel(array, m, k, n, mode)
+            if array.block_scaled:
+                kernel = block_gemm_kernel(array, m, k, n, array.rows)
+            else:
+                kernel = gemm_kernel(array, m, k, n, mode)
+            a_scale, w_scale = (_scales(pattern, rng) for pattern in (kernel.sa, kernel.sw))
             a, w = _codes(array, m * k, rng, False), _codes(array, k * n, rng, True)
             spread = max(float(np.std(array.act.values[a])), 1e-30) * max(
                 float(np.std(array.weight.values[w])), 1e-30
@@ -66,10 +74,13 @@ def example_vectors(array: Array, seed: int = 0) -> list[Vectors]:
             bias = rng.uniform(-1, 1, n).astype(np.float32)
             before: Codes = np.zeros(m * n, np.uint8 if array.out.bits <= 8 else np.uint16)
             lo, hi = (0.0, array.out.max / 2) if m > 3 else (-np.inf, np.inf)
-            after = run(kernel, array, a, w, scale, bias, lo, hi, before).o_mem
+            data = (kernel, array, a, w, scale, bias, lo, hi, before)
+            after = run(*data, a_scale=a_scale, w_scale=w_scale).o_mem
             title = f"{m}x{k}x{n} {mode}"
             count = cycles(kernel, array)
-            result.append(Vectors(title, kernel, a, w, scale, bias, lo, hi, after, count))
+            result.append(
+                Vectors(title, kernel, a, w, scale, bias, lo, hi, after, count, a_scale, w_scale)
+            )
     return result
 
 
@@ -95,6 +106,8 @@ def testbench(array: Array, vectors: Sequence[Vectors]) -> dict[str, str]:
             "p": (parameters, 64),
             "o": _lines(vector.o, array.line, array.out.bits),
         }
+        if vector.a_scale is not None and vector.w_scale is not None:
+            images |= {"sa": (_bits(vector.a_scale), 32), "sw": (_bits(vector.w_scale), 32)}
         for name, (rows, width) in images.items():
             digits = -(-width // 4)
             files[f"vectors/{i}_{name}.hex"] = "".join(f"{row:0{digits}x}\n" for row in rows)
@@ -112,6 +125,14 @@ def _codes(array: Array, size: int, rng: np.random.Generator, weight: bool) -> C
     fmt = array.weight if weight else array.act
     finite = np.flatnonzero(np.isfinite(fmt.values))
     return rng.choice(finite, size).astype(np.uint8 if fmt.bits <= 8 else np.uint16)
+
+
+def _scales(pattern: AccessPattern | None, rng: np.random.Generator) -> NDArray[np.float32] | None:
+    """Random block scales for all that a pattern reaches."""
+    if pattern is None:
+        return None
+    size = int(pattern.addresses().max()) + 1
+    return rng.uniform(0.5, 2, size).astype(np.float32)
 
 
 def _bits(values: NDArray[np.float32]) -> list[int]:
@@ -132,7 +153,12 @@ def _lines(codes: Codes, line: int, bits: int) -> tuple[list[int], int]:
 
 def _bench(array: Array, vectors: Sequence[Vectors], counts: Sequence[Sequence[int]]) -> str:
     columns = list(zip(*counts, strict=True))
-    names = ("Words", "ALines", "WLines", "Parameters", "OLines", "Cycles")
+    scales = ("sa", "sw") if array.block_scaled else ()
+    names = (
+        *("Words", "ALines", "WLines", "Parameters", "OLines"),
+        *(f"{port.capitalize()}Words" for port in scales),
+        "Cycles",
+    )
     tables = "\n".join(
         f"  localparam int {name} [Kernels] = '{{{', '.join(map(str, column))}}};"
         for name, column in zip(names, columns, strict=True)
@@ -157,7 +183,68 @@ def _bench(array: Array, vectors: Sequence[Vectors], counts: Sequence[Sequence[i
         w_lines=depths["WLines"],
         parameters=depths["Parameters"],
         o_lines=depths["OLines"],
+        scale_signals="".join(map(_scale_signals, scales)),
+        scale_pins="".join(map(_scale_pins, scales)),
+        scale_memories="".join(
+            _scale_memory(port, depths[f"{port.capitalize()}Words"]) for port in scales
+        ),
+        scale_handshakes="".join(
+            _scale_handshake(port, 7 + 2 * i) for i, port in enumerate(scales)
+        ),
+        scale_responses="".join(
+            _scale_response(port, depths[f"{port.capitalize()}Words"]) for port in scales
+        ),
+        scale_images="".join(map(_scale_image, scales)),
+        open_top=6 + 2 * len(scales),
+        noise_top=19 + 2 * len(scales),
     )
+
+
+def _scale_signals(port: str) -> str:
+    return (
+        f"  logic                {port}_req_valid, {port}_req_ready, "
+        f"{port}_rsp_valid, {port}_rsp_ready;\n"
+        f"  logic [31:0]         {port}_req_index;\n"
+        f"  logic [31:0]         {port}_rsp_data = '0;\n"
+        f"  logic                {port}_full = 1'b0;\n"
+    )
+
+
+def _scale_pins(port: str) -> str:
+    return (
+        f"    .{port}_req_valid_o({port}_req_valid), .{port}_req_ready_i({port}_req_ready), "
+        f".{port}_req_index_o({port}_req_index),\n"
+        f"    .{port}_rsp_valid_i({port}_rsp_valid), .{port}_rsp_ready_o({port}_rsp_ready), "
+        f".{port}_rsp_data_i({port}_rsp_data),\n"
+    )
+
+
+def _scale_memory(port: str, words: int) -> str:
+    return f"  logic [31:0]             {port}_mem [{words}];\n"
+
+
+def _scale_handshake(port: str, bit: int) -> str:
+    return (
+        f"  assign {port}_rsp_valid = {port}_full && open[{bit}];\n"
+        f"  assign {port}_req_ready = open[{bit + 1}] && "
+        f"(!{port}_full || ({port}_rsp_valid && {port}_rsp_ready));\n"
+    )
+
+
+def _scale_response(port: str, words: int) -> str:
+    index = f"{port}_req_index"
+    return f"""    if ({port}_req_valid && {port}_req_ready) begin
+      {port}_full     <= 1'b1;
+      {port}_rsp_data <= ({index} < 32'd{words}) ? {port}_mem[{index}] : 32'd0;
+    end else if ({port}_rsp_valid && {port}_rsp_ready) begin
+      {port}_full <= 1'b0;
+    end
+"""
+
+
+def _scale_image(port: str) -> str:
+    image = f'$sformatf("vectors/%0d_{port}.hex", k)'
+    return f"    $readmemh({image}, {port}_mem, 0, {port.capitalize()}Words[k] - 1);\n"
 
 
 def readme(array: Array, vectors: Sequence[Vectors], files: Mapping[str, str]) -> str:
@@ -228,7 +315,7 @@ module {bench};
   logic                w_req_valid, w_req_ready, w_rsp_valid, w_rsp_ready;
   logic                p_req_valid, p_req_ready, p_rsp_valid, p_rsp_ready;
   logic                o_req_valid, o_req_ready;
-  logic [LineAddr-1:0] a_req_line, w_req_line, o_req_line;
+{scale_signals}  logic [LineAddr-1:0] a_req_line, w_req_line, o_req_line;
   logic [31:0]         p_req_index;
   logic [{line}*{act}-1:0] a_rsp_data = '0;
   logic [{line}*{weight}-1:0] w_rsp_data = '0;
@@ -246,7 +333,7 @@ module {bench};
     .w_rsp_valid_i(w_rsp_valid), .w_rsp_ready_o(w_rsp_ready), .w_rsp_data_i(w_rsp_data),
     .p_req_valid_o(p_req_valid), .p_req_ready_i(p_req_ready), .p_req_index_o(p_req_index),
     .p_rsp_valid_i(p_rsp_valid), .p_rsp_ready_o(p_rsp_ready), .p_rsp_data_i(p_rsp_data),
-    .o_req_valid_o(o_req_valid), .o_req_ready_i(o_req_ready), .o_req_line_o(o_req_line),
+{scale_pins}    .o_req_valid_o(o_req_valid), .o_req_ready_i(o_req_ready), .o_req_line_o(o_req_line),
     .o_req_data_o(o_req_data), .o_req_mask_o(o_req_mask)
   );
 
@@ -256,7 +343,7 @@ module {bench};
   logic [63:0]             p_mem [{parameters}];
   logic [{line}*{out}-1:0]     o_mem [{o_lines}];
   logic [{line}*{out}-1:0]     expected [{o_lines}];
-
+{scale_memories}
   int     errors = 0;
   longint waited;
   bit     stalling = 1'b0;
@@ -265,7 +352,7 @@ module {bench};
   always #5 clk = !clk;
 
   // One response at a time can wait in each port; the next request is taken as it leaves.
-  logic [6:0]  open = '1;  // what the random stalls let through in this cycle
+  logic [{open_top}:0]  open = '1;  // what the random stalls let through in this cycle
   logic [31:0] noise = 32'h1;
   logic        a_full = 1'b0, w_full = 1'b0, p_full = 1'b0;
 
@@ -276,10 +363,10 @@ module {bench};
   assign w_req_ready = open[4] && (!w_full || (w_rsp_valid && w_rsp_ready));
   assign p_req_ready = open[5] && (!p_full || (p_rsp_valid && p_rsp_ready));
   assign o_req_ready = open[6];
-
+{scale_handshakes}
   always @(posedge clk) begin
     noise <= {{noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]}};
-    open  <= stalling ? noise[6:0] ^ noise[19:13] : '1;
+    open  <= stalling ? noise[{open_top}:0] ^ noise[{noise_top}:13] : '1;
     if (a_req_valid && a_req_ready) begin
       a_full     <= 1'b1;
       a_rsp_data <= a_mem[int'(a_req_line)];
@@ -298,7 +385,7 @@ module {bench};
     end else if (p_rsp_valid && p_rsp_ready) begin
       p_full <= 1'b0;
     end
-    if (clearing) begin
+{scale_responses}    if (clearing) begin
       for (int i = 0; i < {o_lines}; i++) o_mem[i] <= '0;
     end else if (o_req_valid && o_req_ready) begin
       for (int i = 0; i < {line}; i++) begin
@@ -314,7 +401,7 @@ module {bench};
     $readmemh($sformatf("vectors/%0d_w.hex", k), w_mem, 0, WLines[k] - 1);
     $readmemh($sformatf("vectors/%0d_p.hex", k), p_mem, 0, Parameters[k] - 1);
     $readmemh($sformatf("vectors/%0d_o.hex", k), expected, 0, OLines[k] - 1);
-    clearing = 1'b1;
+{scale_images}    clearing = 1'b1;
     for (int i = 0; i < Words[k]; i++) begin
       cfg_valid = 1'b1;
       {{cfg_addr, cfg_data}} = cfg_mem[i];

@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
     )
+    parser.add_argument(
+        "--block-scaled",
+        action="store_true",
+        help="scale the exact sum of each tile by the scales of its blocks, accumulate in binary32",
+    )
     parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
 
@@ -39,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         get(args.weight) if args.weight else act,
         get(args.out_format) if args.out_format else act,
         parse_accumulator(args.accumulator),
+        block_scaled=args.block_scaled,
     )
     sources = hardware(array, Codec(args.codec)).files
     vectors = example_vectors(array)

@@ -40,10 +40,18 @@ def _write(folder: Path, *arguments: str) -> None:
     assert main(["rtl", *arguments, "-o", str(folder)]) == 0
 
 
-@pytest.mark.parametrize("accumulator", ["exact", "saturate:30", "float32"])
-def test_sources_and_testbench_are_clean(tmp_path: Path, accumulator: str) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--accumulator", "exact"),
+        ("--accumulator", "saturate:30"),
+        ("--accumulator", "float32"),
+        ("--block-scaled",),
+    ],
+)
+def test_sources_and_testbench_are_clean(tmp_path: Path, options: tuple[str, ...]) -> None:
     folder = tmp_path / "rtl"
-    _write(folder, "adaptivfloat:6,3", "--array", "3x5", "--accumulator", accumulator)
+    _write(folder, "adaptivfloat:6,3", "--array", "3x5", *options)
     done = subprocess.run(
         [TOOL, "--lint-only", "-Wall", "--timing", "-f", "files.f", "--top-module", "systolab_top"],
         cwd=folder,
@@ -80,6 +88,7 @@ def test_a_folder_with_contents_is_refused(
         ("adaptivfloat:8,3", "--array", "5x3"),
         ("e4m3fn", "--weight", "e2m1", "--array", "4x4", "--accumulator", "float32"),
         ("posit:8,1", "--array", "1x2", "--accumulator", "wrap:40"),
+        ("mxfp8", "--array", "4x3", "--block-scaled"),
     ],
 )
 def test_the_testbench_passes_and_sees_a_wrong_code(
@@ -89,7 +98,8 @@ def test_the_testbench_passes_and_sees_a_wrong_code(
     _write(folder, *arguments)
     good = _make(folder)
     assert good.returncode == 0, good.stdout + good.stderr
-    assert "PASS: 4 kernels" in good.stdout
+    kernels = 2 if "--block-scaled" in arguments else 4
+    assert f"PASS: {kernels} kernels" in good.stdout
     image = folder / "vectors" / "1_o.hex"
     lines = image.read_text().splitlines()
     lines[0] = f"{int(lines[0], 16) ^ 1:0{len(lines[0])}x}"
