@@ -14,6 +14,7 @@ from cosim.model import Model
 from formats.tensor import Codes
 from rtl import timing, values
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from rtl.traffic import Traffic, traffic
 
 F32 = NDArray[np.float32]
 
@@ -33,7 +34,8 @@ class Case:
         scale, bias: post-processing parameters by index of stream P.
         lo, hi: the clamp.
         o: output memory before the run, flat codes.
-        stall_seed: seed of random stalls on every memory port; None: no stalls.
+        stall_seed: seed of a hostile environment with random stalls on every memory port
+            (``Model.execute``); None: no stalls.
     """
 
     kernel: Kernel
@@ -49,17 +51,26 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Output memory after a run, and the cycles it took."""
+    """Output memory after a run, the cycles it took, and what it did at the memory ports.
+
+    Attributes:
+        o: flat codes.
+        cycles: from the start pulse to done, stalled ones excluded.
+        traffic: transfers of every port.
+        misconduct: what the hardware did that no environment may see; empty for nothing.
+    """
 
     o: Codes
     cycles: int
+    traffic: Traffic
+    misconduct: str = ""
 
 
 Device = Callable[[Case], Outcome]
 
 
 def software(array: Array, engine: str = "auto") -> Device:
-    """The software model as a device: the expected codes and cycles."""
+    """The software model as a device: the expected codes, cycles and traffic."""
 
     def run(case: Case) -> Outcome:
         result = values.run(
@@ -74,9 +85,14 @@ def software(array: Array, engine: str = "auto") -> Device:
             case.o,
             engine,
         )
-        return Outcome(result.o_mem, timing.cycles(case.kernel, array))
+        return predicted(case.kernel, array, result.o_mem)
 
     return run
+
+
+def predicted(kernel: Kernel, array: Array, o: Codes) -> Outcome:
+    """The outcome of a kernel whose output memory is known."""
+    return Outcome(o, timing.cycles(kernel, array), traffic(kernel, array))
 
 
 def hardware_model(
@@ -90,7 +106,7 @@ def hardware_model(
         fresh: start every case with a new instance, so that none depends on those before it.
         warm: with ``fresh``, a case that every new instance runs first.
     """
-    predict = functools.cache(lambda kernel: timing.cycles(kernel, array))
+    cycles = functools.cache(lambda kernel: timing.cycles(kernel, array))
 
     def run(case: Case) -> Outcome:
         if fresh:
@@ -100,9 +116,8 @@ def hardware_model(
         return once(case)
 
     def once(case: Case) -> Outcome:
-        predicted = predict(case.kernel)
         patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
-        codes, cycles = model.run(
+        done = model.execute(
             case.kernel,
             case.a,
             case.w,
@@ -112,25 +127,42 @@ def hardware_model(
             case.hi,
             case.o,
             case.stall_seed,
-            max_cycles=patience * predicted + _SLACK,
+            max_cycles=patience * cycles(case.kernel) + _SLACK,
         )
-        return Outcome(codes, cycles)
+        return Outcome(done.o, done.cycles, done.traffic, done.misconduct)
 
     return run
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference of two outcomes: a code at an address, or the cycles."""
+    """The first difference of two outcomes.
+
+    Attributes:
+        what: "code", "cycles", "transfers of port A" or of another port, or "conduct": what the
+            hardware did at its ports that no environment may see.
+        expected, found: the code, the cycles or the transfers; 0 and 1 for conduct.
+        address: of the code; None for others.
+        misconduct: what the hardware did; empty for others.
+    """
 
     what: str
     expected: int
     found: int
     address: int | None = None
+    misconduct: str = ""
+
+    def __str__(self) -> str:
+        """What was expected and what was found."""
+        if self.misconduct:
+            return self.misconduct
+        if self.what == "code":
+            return f"expected code {self.expected:#x}, found {self.found:#x}"
+        return f"expected {self.expected} {self.what}, found {self.found}"
 
 
 def compare(case: Case, expected: Outcome, found: Outcome) -> Difference | None:
-    """The first difference in the order in which the kernel writes, codes before cycles.
+    """The first difference in the order in which the kernel writes, codes before all else.
 
     Stalled cycles do not count, so cycles are compared with and without stalls.
     """
@@ -140,8 +172,19 @@ def compare(case: Case, expected: Outcome, found: Outcome) -> Difference | None:
         order = written[np.isin(written, differing)]
         address = int(order[0]) if order.size else int(differing[0])
         return Difference("code", int(expected.o[address]), int(found.o[address]), address)
+    return compare_conduct(expected, found)
+
+
+def compare_conduct(expected: Outcome, found: Outcome) -> Difference | None:
+    """The first difference in cycles, in traffic, or in what must not be seen at the ports."""
     if expected.cycles != found.cycles:
         return Difference("cycles", expected.cycles, found.cycles)
+    for port, count in vars(expected.traffic).items():
+        if count != getattr(found.traffic, port):
+            what = f"transfers of port {port.upper()}"
+            return Difference(what, count, getattr(found.traffic, port))
+    if found.misconduct:
+        return Difference("conduct", 0, 1, misconduct=found.misconduct)
     return None
 
 

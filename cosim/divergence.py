@@ -67,9 +67,14 @@ class Divergence:
             rows += comparison(context.array.out, small.difference.expected, small.difference.found)
             summary = f"{stage}: an output code of the RTL is not the software's"
         else:
-            rows.append(("expected", f"{small.difference.expected} cycles"))
-            rows.append(("found", f"{small.difference.found} cycles"))
-            summary = f"{stage}: the RTL takes other than the predicted cycles"
+            summary = f"{stage}: the RTL does not behave at its ports as predicted"
+            if small.difference.what == "cycles":
+                summary = f"{stage}: the RTL takes other than the predicted cycles"
+            if small.difference.what == "conduct":
+                rows.append(("found", small.difference.misconduct))
+            else:
+                rows.append(("expected", f"{small.difference.expected} {small.difference.what}"))
+                rows.append(("found", f"{small.difference.found} {small.difference.what}"))
         place, files = self._locate(small.case, warm)
         if place is not None:
             rows += [("first wrong", place.block), ("signal", place.signal)]

@@ -1,8 +1,10 @@
 // Batch driver of a Verilated array: runs a whole kernel in one call.
 //
-// The memories behind the four ports are flat arrays of codes. With stalls, every ready and every
-// response is delayed at random, from a seed. Compiled once for each array; the code widths and the
-// codes of a line come from the command line.
+// The memories behind the ports are flat arrays of codes. With stalls, every ready and every response
+// is delayed at random, from a seed, and everything else that a hostile environment may do is done: a
+// reset in mid-kernel, a start pulse while busy, garbage on the data of a port without a response.
+// What the core owes its environment in return is watched (class Monitor). Compiled once for each
+// array; the code widths and the codes of a line come from the command line.
 
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +48,18 @@ using Code = typename CodeOf<(Bits > 8 ? 16 : 8)>::Type;
 
 enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4, kTrace = 5 };
 
+// What the core must not do, whatever it computes.
+enum Violation : int32_t {
+  kObeyed = 0,
+  kIdleRequest = 1,  // a request while no kernel runs
+  kUnstable = 2,     // a request withdrawn or changed before it was accepted
+  kStallCount = 3,   // a cycle counted as stalled that no port delayed, or the other way round
+  kNotDone = 4,      // done did not rise with the last write, or fell without a start
+};
+
 constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
+constexpr uint64_t kLongestAttempt = 256;     // clock cycles before the reset in mid-kernel
+constexpr uint64_t kCertainlyBusy = 8;        // core cycles; no kernel is that short
 
 }  // namespace
 
@@ -78,6 +91,10 @@ struct SystolabJob {
   uint64_t a_scale_size;
   const float* w_scale;
   uint64_t w_scale_size;
+  uint64_t transfers[6];     // out: of ports A, W, P, O, SA, SW
+  int32_t violation;         // out: the first one
+  int32_t unused;
+  uint64_t violation_cycle;  // out: clock cycles since start
 };
 
 namespace {
@@ -88,24 +105,34 @@ class Random {
   explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 0x2545f4914f6cdd1dULL) {
     if (state_ == 0) state_ = 1;
   }
+  uint32_t next() {
+    state_ ^= state_ >> 12;
+    state_ ^= state_ << 25;
+    state_ ^= state_ >> 27;
+    return static_cast<uint32_t>((state_ * 0x2545f4914f6cdd1dULL) >> 32);
+  }
   bool coin() {
     if (bits_ == 0) {
-      state_ ^= state_ >> 12;
-      state_ ^= state_ << 25;
-      state_ ^= state_ >> 27;
-      word_ = state_ * 0x2545f4914f6cdd1dULL;
+      word_ = next();
       bits_ = 32;
-      word_ >>= 32;
     }
     const bool result = word_ & 1;
     word_ >>= 1;
     --bits_;
     return result;
   }
+  // Fills the lowest `bits` bits of a port; Verilator wants zeros above.
+  template <class Port>
+  void fill(Port& port, size_t bits) {
+    uint8_t bytes[sizeof(Port)] = {};
+    for (size_t i = 0; i < (bits + 7) / 8; ++i) bytes[i] = next() & 0xff;
+    if (bits % 8) bytes[bits / 8] &= (1 << (bits % 8)) - 1;
+    std::memcpy(&port, bytes, sizeof(Port));
+  }
 
  private:
   uint64_t state_;
-  uint64_t word_ = 0;
+  uint32_t word_ = 0;
   int bits_ = 0;
 };
 
@@ -168,13 +195,16 @@ class ReadPort {
     if (ready_ && request) {
       waiting_[(head_ + count_) % kDepth] = address;
       ++count_;
+      ++accepted_;
     }
   }
+  uint64_t accepted() const { return accepted_; }
 
  private:
   static constexpr unsigned kDepth = 4;
   Random* random_;
   uint64_t waiting_[kDepth] = {};
+  uint64_t accepted_ = 0;
   unsigned head_ = 0;
   unsigned count_ = 0;
   bool ready_ = false;
@@ -187,6 +217,75 @@ uint32_t word_at(const float* memory, uint64_t size, uint64_t index) {
   if (index < size) std::memcpy(&word, &memory[index], 4);
   return word;
 }
+
+// Watches what the core owes its ports: a request stands, unchanged, until it is accepted; a cycle is
+// stalled if and only if some port makes the core wait; done rises with the last write.
+class Monitor {
+ public:
+  explicit Monitor(const Top& top) : cycles_(top.cycles_o), stalls_(top.stalls_o) {}
+
+  // The inputs of this clock cycle are set.
+  void before(const Top& top) {
+    waits_ = false;
+    read(0, top.a_req_valid_o, top.a_req_ready_i, top.a_req_line_o, top.a_rsp_ready_o, top.a_rsp_valid_i);
+    read(1, top.w_req_valid_o, top.w_req_ready_i, top.w_req_line_o, top.w_rsp_ready_o, top.w_rsp_valid_i);
+    read(2, top.p_req_valid_o, top.p_req_ready_i, top.p_req_index_o, top.p_rsp_ready_o, top.p_rsp_valid_i);
+#if BLOCK_SCALED
+    read(3, top.sa_req_valid_o, top.sa_req_ready_i, top.sa_req_index_o, top.sa_rsp_ready_o, top.sa_rsp_valid_i);
+    read(4, top.sw_req_valid_o, top.sw_req_ready_i, top.sw_req_index_o, top.sw_rsp_ready_o, top.sw_rsp_valid_i);
+#endif
+    read(5, top.o_req_valid_o, top.o_req_ready_i, top.o_req_line_o, false, true);
+    if (pending_[5]) {
+      std::memcpy(data_, &top.o_req_data_o, sizeof(data_));
+      mask_ = top.o_req_mask_o;
+    }
+  }
+
+  // The clock edge is past.
+  Violation after(const Top& top) {
+    if (changed(0, top.a_req_valid_o, top.a_req_line_o) || changed(1, top.w_req_valid_o, top.w_req_line_o) ||
+        changed(2, top.p_req_valid_o, top.p_req_index_o) || changed(5, top.o_req_valid_o, top.o_req_line_o)) {
+      return kUnstable;
+    }
+#if BLOCK_SCALED
+    if (changed(3, top.sa_req_valid_o, top.sa_req_index_o) || changed(4, top.sw_req_valid_o, top.sw_req_index_o)) {
+      return kUnstable;
+    }
+#endif
+    if (pending_[5] && (mask_ != top.o_req_mask_o || std::memcmp(data_, &top.o_req_data_o, sizeof(data_)))) {
+      return kUnstable;
+    }
+    const uint64_t cycles = top.cycles_o - cycles_;
+    const uint64_t stalls = top.stalls_o - stalls_;
+    cycles_ = top.cycles_o;
+    stalls_ = top.stalls_o;
+    if (cycles == 0 && stalls == 0) {
+      finished_ = true;
+    } else if (finished_ || cycles != !waits_ || stalls != waits_) {
+      return kStallCount;
+    }
+    return finished_ && top.done_o == top.o_req_valid_o ? kNotDone : kObeyed;
+  }
+
+ private:
+  void read(int port, bool request, bool ready, uint64_t address, bool wants, bool response) {
+    pending_[port] = request && !ready;
+    address_[port] = address;
+    waits_ = waits_ || pending_[port] || (wants && !response);
+  }
+  bool changed(int port, bool request, uint64_t address) const {
+    return pending_[port] && (!request || address != address_[port]);
+  }
+
+  uint64_t cycles_;
+  uint64_t stalls_;
+  bool waits_ = false;
+  bool finished_ = false;
+  bool pending_[6] = {};
+  uint64_t address_[6] = {};
+  uint8_t data_[sizeof(Top::o_req_data_o)] = {};
+  uint64_t mask_ = 0;
+};
 
 class Driver {
  public:
@@ -268,7 +367,14 @@ class Driver {
     job->fault_cycle = cycle;
     return fault;
   }
+  void violate(SystolabJob* job, Violation violation, uint64_t cycle) {
+    if (job->violation != kObeyed) return;
+    job->violation = violation;
+    job->violation_cycle = cycle;
+  }
+  bool requests() const;
   int32_t simulate(SystolabJob* job);
+  int32_t attempt(SystolabJob* job, Random* random, uint64_t clocks);
 
   std::unique_ptr<VerilatedContext> context_;
   bool own_;
@@ -310,23 +416,47 @@ int32_t Driver::run(SystolabJob* job) {
   return result;
 }
 
+bool Driver::requests() const {
+  bool any = top_->a_req_valid_o || top_->w_req_valid_o || top_->p_req_valid_o || top_->o_req_valid_o;
+#if BLOCK_SCALED
+  any = any || top_->sa_req_valid_o || top_->sw_req_valid_o;
+#endif
+  return any;
+}
+
 int32_t Driver::simulate(SystolabJob* job) {
   job->fault = kNone;
+  job->violation = kObeyed;
   idle();
   top_->cfg_valid_i = 1;
   for (uint64_t i = 0; i < job->descriptor_words; ++i) {
     top_->cfg_addr_i = job->descriptor[2 * i];
     top_->cfg_data_i = job->descriptor[2 * i + 1];
     tick();
+    if (requests()) violate(job, kIdleRequest, 0);
   }
   top_->cfg_valid_i = 0;
 
+  Random generator(job->stall_seed);
+  if (!job->stall) return attempt(job, nullptr, 0);
+  // A reset at any time must leave nothing behind: what follows starts at once, as configured before.
+  const int32_t fault = attempt(job, &generator, 1 + generator.next() % kLongestAttempt);
+  if (fault != kNone) return fault;
+  idle();
+  top_->rst_ni = 0;
+  tick();
+  top_->rst_ni = 1;
+  top_->eval();
+  if (requests()) violate(job, kIdleRequest, 0);
+  if (top_->done_o) violate(job, kNotDone, 0);
+  return attempt(job, &generator, 0);
+}
+
+// Runs the configured kernel, or its first `clocks` clock cycles without writing anything.
+int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks) {
   const Lines<ACT_BITS> a_lines(job->a_mem, job->a_size);
   const Lines<WEIGHT_BITS> w_lines(job->w_mem, job->w_size);
   auto* const out = static_cast<Code<OUT_BITS>*>(job->o_mem);
-
-  Random generator(job->stall_seed);
-  Random* const random = job->stall ? &generator : nullptr;
   ReadPort a(random);
   ReadPort w(random);
   ReadPort p(random);
@@ -339,14 +469,17 @@ int32_t Driver::simulate(SystolabJob* job) {
 
 #if VM_TRACE
   time_ = 0;
-  tracing_ = true;
+  tracing_ = clocks == 0;
 #endif
   top_->start_i = 1;
   tick();
   top_->start_i = 0;
 
+  uint64_t lines_written = 0;
+  Monitor monitor(*top_);
   uint64_t quiet = 0;
   for (uint64_t cycle = 1; !top_->done_o; ++cycle) {
+    if (clocks && cycle > clocks) return kNone;
     const bool a_request = top_->a_req_valid_o;
     const bool w_request = top_->w_req_valid_o;
     const bool p_request = top_->p_req_valid_o;
@@ -365,16 +498,22 @@ int32_t Driver::simulate(SystolabJob* job) {
       top_->w_req_ready_i = w.ready();
       top_->p_req_ready_i = p.ready();
       top_->o_req_ready_i = random->coin();
+      // Certainly busy: a start pulse must change nothing.
+      top_->start_i = top_->cycles_o < kCertainlyBusy && random->coin();
     } else {
       a.ready();
       w.ready();
       p.ready();
     }
     if ((top_->a_rsp_valid_i = a.offer())) a_lines.read(a.front(), top_->a_rsp_data_i);
+    else if (random) random->fill(top_->a_rsp_data_i, LINE * ACT_BITS);
     if ((top_->w_rsp_valid_i = w.offer())) w_lines.read(w.front(), top_->w_rsp_data_i);
+    else if (random) random->fill(top_->w_rsp_data_i, LINE * WEIGHT_BITS);
     if ((top_->p_rsp_valid_i = p.offer())) {
       const uint64_t bias = word_at(job->bias, job->p_size, p.front());
       top_->p_rsp_data_i = bias << 32 | word_at(job->scale, job->p_size, p.front());
+    } else if (random) {
+      random->fill(top_->p_rsp_data_i, 64);
     }
 #if BLOCK_SCALED
     const bool sa_request = top_->sa_req_valid_o;
@@ -389,12 +528,17 @@ int32_t Driver::simulate(SystolabJob* job) {
     top_->sw_req_ready_i = sw_ready;
     if ((top_->sa_rsp_valid_i = sa.offer())) {
       top_->sa_rsp_data_i = word_at(job->a_scale, job->a_scale_size, sa.front());
+    } else if (random) {
+      random->fill(top_->sa_rsp_data_i, 32);
     }
     if ((top_->sw_rsp_valid_i = sw.offer())) {
       top_->sw_rsp_data_i = word_at(job->w_scale, job->w_scale_size, sw.front());
+    } else if (random) {
+      random->fill(top_->sw_rsp_data_i, 32);
     }
 #endif
     if (o_request && top_->o_req_ready_i) {
+      ++lines_written;
       const uint64_t base = static_cast<uint64_t>(top_->o_req_line_o) * LINE;
       uint64_t mask = top_->o_req_mask_o;
       uint8_t data[sizeof(top_->o_req_data_o) + 8] = {};
@@ -405,11 +549,17 @@ int32_t Driver::simulate(SystolabJob* job) {
         if (base + lane >= job->o_size) return fail(job, kAddressO, top_->o_req_line_o, cycle);
         uint32_t word;
         std::memcpy(&word, &data[lane * OUT_BITS / 8], 4);
+        if (clocks) continue;
         out[base + lane] = (word >> (lane * OUT_BITS % 8)) & ((1u << OUT_BITS) - 1);
       }
     }
 
+    if (random) monitor.before(*top_);
     tick();
+    if (random) {
+      const Violation found = monitor.after(*top_);
+      if (found != kObeyed) violate(job, found, cycle);
+    }
 
     a.clock(a_request, a_taken, a_line);
     w.clock(w_request, w_taken, w_line);
@@ -423,6 +573,25 @@ int32_t Driver::simulate(SystolabJob* job) {
   }
   job->cycles = top_->cycles_o;
   job->stalls = top_->stalls_o;
+  job->transfers[0] = a.accepted();
+  job->transfers[1] = w.accepted();
+  job->transfers[2] = p.accepted();
+  job->transfers[3] = lines_written;
+#if BLOCK_SCALED
+  job->transfers[4] = sa.accepted();
+  job->transfers[5] = sw.accepted();
+#else
+  job->transfers[4] = job->transfers[5] = 0;
+#endif
+  if (!random && job->stalls != 0) violate(job, kStallCount, job->cycles);
+  // Nothing moves any more.
+  idle();
+  tick();
+  if (requests()) violate(job, kIdleRequest, job->cycles + job->stalls);
+  if (!top_->done_o) violate(job, kNotDone, job->cycles + job->stalls);
+  if (top_->cycles_o != job->cycles || top_->stalls_o != job->stalls) {
+    violate(job, kStallCount, job->cycles + job->stalls);
+  }
   return kNone;
 }
 

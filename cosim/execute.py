@@ -24,6 +24,7 @@ from glenside.stream_layout import StreamLayout
 from rtl import timing, values
 from rtl.gemm import gemm_kernel
 from rtl.kernel import Array
+from rtl.traffic import traffic
 
 F32 = NDArray[np.float32]
 
@@ -49,7 +50,9 @@ class Emulator:
         """
         self._array = array
         self._engine = engine
-        self._cycles = functools.cache(lambda kernel: timing.cycles(kernel, array))
+        self._conduct = functools.cache(
+            lambda kernel: (timing.cycles(kernel, array), traffic(kernel, array))
+        )
         self.engines: set[str] = set()
         one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
         a, w, o = (fmt.encode(zero) for fmt in (array.act, array.weight, array.out))
@@ -57,7 +60,7 @@ class Emulator:
         self.engines.clear()
 
     def __call__(self, case: Case) -> Outcome:
-        """Compute the output memory and the predicted cycles."""
+        """Compute the output memory, the predicted cycles and traffic."""
         result = values.run(
             case.kernel,
             self._array,
@@ -71,7 +74,7 @@ class Emulator:
             self._engine,
         )
         self.engines.add(result.engine)
-        return Outcome(result.o_mem, self._cycles(case.kernel))
+        return Outcome(result.o_mem, *self._conduct(case.kernel))
 
 
 class Stopwatch:

@@ -14,13 +14,20 @@ from cosim.build import Build, Options, build
 from cosim.pyverilator_adapter import handle, open_model
 from formats.errors import SystolabError
 from formats.tensor import Codes
-from rtl.descriptor import descriptor
+from rtl.descriptor import descriptor, surrounded
 from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array, Kernel
+from rtl.traffic import Traffic
 from rtl.values import block_scales
 
 _HANG = 4
 _TRACE = 5
+_VIOLATIONS = {
+    1: "Array must request nothing while no kernel runs",
+    2: "Requests of the array must stand unchanged until they are accepted",
+    3: "Array must count a cycle as stalled exactly where a port delays it",
+    4: "Array must be done with its last write and stay so until the next start",
+}
 
 
 class _Job(ctypes.Structure):
@@ -53,7 +60,28 @@ class _Job(ctypes.Structure):
         ("a_scale_size", ctypes.c_uint64),
         ("w_scale", ctypes.c_void_p),
         ("w_scale_size", ctypes.c_uint64),
+        ("transfers", ctypes.c_uint64 * 6),
+        ("violation", ctypes.c_int32),
+        ("unused", ctypes.c_int32),
+        ("violation_cycle", ctypes.c_uint64),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What a kernel did.
+
+    Attributes:
+        o: output memory after the kernel.
+        cycles: core cycles, from the start pulse to the last write, stalled ones excluded.
+        traffic: transfers of every memory port.
+        misconduct: what the array did at its ports that it must not; empty for nothing.
+    """
+
+    o: Codes
+    cycles: int
+    traffic: Traffic
+    misconduct: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +183,48 @@ class Model:
         a_scale: NDArray[np.float32] | None = None,
         w_scale: NDArray[np.float32] | None = None,
     ) -> tuple[Codes, int]:
-        """Run a kernel.
+        """Run a kernel: ``execute`` where nothing but codes and cycles matters.
+
+        Returns:
+            The output memory after the kernel and the core cycles it took.
+
+        Raises:
+            SystolabError: as ``execute``.
+        """
+        done = self.execute(
+            kernel,
+            a_mem,
+            w_mem,
+            scale,
+            bias,
+            lo,
+            hi,
+            o_mem,
+            stall_seed,
+            waveform,
+            max_cycles,
+            a_scale,
+            w_scale,
+        )
+        return done.o, done.cycles
+
+    def execute(
+        self,
+        kernel: Kernel,
+        a_mem: Codes,
+        w_mem: Codes,
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        lo: float | np.float32,
+        hi: float | np.float32,
+        o_mem: Codes,
+        stall_seed: int | None = None,
+        waveform: Waveform | None = None,
+        max_cycles: int = 0,
+        a_scale: NDArray[np.float32] | None = None,
+        w_scale: NDArray[np.float32] | None = None,
+    ) -> Execution:
+        """Run a kernel and watch the array's ports.
 
         Args:
             kernel: what to run.
@@ -166,15 +235,18 @@ class Model:
             lo: lower clamp, -inf for none.
             hi: upper clamp, +inf for none.
             o_mem: output memory before the kernel, flat; not modified.
-            stall_seed: delays every memory port at random; None for no delay.
+            stall_seed: of an environment that is as hostile as the contract of the ports allows:
+                every request and response is delayed at random, ports without a response carry
+                garbage, unused configuration words are written, the kernel is started again while
+                it runs, and it is run once in part and ended by a reset. None for none of it.
             waveform: a VCD to write; needs a model built with tracing.
             max_cycles: clock cycles after which the kernel counts as hung; 0 for no limit.
             a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
             w_scale: scales of W's blocks that stream SW indexes, flat.
 
         Returns:
-            The output memory after the kernel and the core cycles it took. Stalled cycles do not
-            count, so the number is the same with and without stalls.
+            What the kernel did. Stalled cycles do not count, so cycles are the same with and
+            without stalls, and so is the traffic.
 
         Raises:
             SystolabError: the kernel does not fit the array, or leaves its memories; or block
@@ -188,7 +260,10 @@ class Model:
                 f"Bias must have the {len(scale)} elements of scale, not {len(bias)}"
             )
         scales = block_scales(kernel, a_scale, w_scale)
-        words = np.ascontiguousarray(descriptor(kernel, lo, hi))
+        words = descriptor(kernel, lo, hi)
+        if stall_seed is not None:
+            words = surrounded(words, kernel.block_scaled, stall_seed)
+        words = np.ascontiguousarray(words)
         a_codes = _codes(a_mem, self.array.act.bits)
         w_codes = _codes(w_mem, self.array.weight.bits)
         factors = np.ascontiguousarray(scale, dtype=np.float32)
@@ -223,7 +298,11 @@ class Model:
             fault = self._library.systolab_run(self._handle, ctypes.byref(job))
         if fault:
             raise self._fault(job, waveform)
-        return result, int(job.cycles)
+        a, w, p, o, sa, sw = job.transfers
+        misconduct = ""
+        if job.violation:
+            misconduct = f"{_VIOLATIONS[job.violation]} (clock cycle {job.violation_cycle})"
+        return Execution(result, int(job.cycles), Traffic(a, w, p, o, sa, sw), misconduct)
 
     def close(self) -> None:
         """Free the instance."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtl.kernel import MAX_LOOPS, AccessPattern, Kernel, Mode
+from rtl.kernel import MAX_GUARDS, MAX_LOOPS, AccessPattern, Kernel, Mode
 
 _, _A, _W, _O, _P, _SA, _SW = range(7)  # units of the configuration address
 
@@ -54,6 +54,43 @@ def descriptor(
         if scales is not None:
             writes += [((unit << 7) + word, value) for word, value in _stream(scales, 0, 0)]
     return np.array(writes, dtype=np.uint32)
+
+
+def surrounded(writes: NDArray[np.uint32], block_scaled: bool, seed: int) -> NDArray[np.uint32]:
+    """Configuration writes among random ones that must not matter.
+
+    Before them, every word of every unit is written: a kernel's own writes are all it depends on.
+    After them, every address without a meaning is: the hardware ignores it.
+
+    Args:
+        writes: rows of (address, word), as ``descriptor`` gives them.
+        block_scaled: whether the array has the units of block scales.
+        seed: of the random words and their order.
+    """
+    rng = np.random.default_rng(seed)
+    addresses = np.arange(1 << 10, dtype=np.uint32)
+    unmapped = addresses[~_mapped(addresses, block_scaled)]
+    before, after = rng.permutation(addresses), rng.permutation(unmapped)
+    parts = [
+        np.stack([x, rng.integers(0, 1 << 32, len(x), dtype=np.uint32)], axis=1)
+        for x in (before, after)
+    ]
+    return np.concatenate([parts[0], writes, parts[1]])
+
+
+def _mapped(addresses: NDArray[np.uint32], block_scaled: bool) -> NDArray[np.bool_]:
+    """Which configuration addresses have a meaning."""
+    unit, word = addresses >> 7, addresses & 127
+    streams = np.isin(unit, (_A, _W, _O))
+    scales = np.isin(unit, (_P, _SA, _SW) if block_scaled else (_P,))
+    in_loops = (word >= _LOOPS) & (word < _LOOPS + 8 * MAX_LOOPS)
+    guard = (word - _GUARDS) & 3
+    in_guards = (word >= _GUARDS) & (word < _GUARDS + 4 * MAX_GUARDS) & (guard < 3)
+    used = np.where(in_loops, (word & 7) < 2 + MAX_GUARDS, (word < 6) | in_guards)
+    used_scales = np.where(in_loops, (word & 7) < 2, word < 3)
+    return np.asarray(
+        (unit == 0) & (word < 5) | streams & used | scales & used_scales, dtype=np.bool_
+    )
 
 
 def _stream(pattern: AccessPattern, tile: int, outer: int) -> list[tuple[int, int]]:

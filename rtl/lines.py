@@ -26,12 +26,17 @@ class StreamCosts:
     """Vector costs of a stream, one row for each distinct kind of tile.
 
     Attributes:
-        vectors: cycles of each vector of each kind of tile, ``[kinds, vectors of a tile]``.
+        lines: lines each vector of each kind of tile transfers, ``[kinds, vectors of a tile]``.
         kind: kind of each tile; one axis for each tile loop, of length 1 where it has no effect.
     """
 
-    vectors: Ints
+    lines: Ints
     kind: Ints
+
+    @property
+    def vectors(self) -> Ints:
+        """Cycles of each vector of each kind of tile: one without any line, too."""
+        return np.maximum(self.lines, 1)
 
 
 def stream_costs(pattern: AccessPattern, tile_loops: int, line: int) -> StreamCosts:
@@ -71,7 +76,7 @@ def stream_costs(pattern: AccessPattern, tile_loops: int, line: int) -> StreamCo
         _narrow(guard, value, low, high)
     costs = _new_lines(address, low, high, pattern.lane[1], line)
     axes = [tile_lengths[i] if i in effective else 1 for i in range(tile_loops)]
-    return StreamCosts(np.maximum(costs, 1), kind.reshape(axes))
+    return StreamCosts(costs, kind.reshape(axes))
 
 
 def _span(guard: Guard, lengths: tuple[int, ...], skip: int, lanes: int) -> tuple[int, int]:

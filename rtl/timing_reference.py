@@ -1,6 +1,7 @@
-"""Cycles of a kernel, computed the slow and obvious way: every vector, one after the other.
+"""Cycles and traffic of a kernel, the slow and obvious way: every vector, one after the other.
 
-The tests hold ``rtl.timing`` against this model. It shares the pipeline constants and nothing else.
+The tests hold ``rtl.timing`` and ``rtl.traffic`` against this model. It shares the pipeline
+constants and nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import numpy as np
 
 from rtl import timing
 from rtl.kernel import AccessPattern, Array, Kernel, Mode
+from rtl.traffic import Traffic
 
 
-def vector_costs(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
-    """Cycles of every vector of every tile; see ``rtl.lines.stream_costs`` for the arguments."""
+def vector_lines(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
+    """Lines that every vector of every tile transfers; arguments as ``rtl.lines.stream_costs``."""
     tiles = math.prod(pattern.lengths[:tile_loops])
     shape = (tiles, -1, pattern.lanes)
     lines = (pattern.addresses() // line).reshape(shape).tolist()
@@ -30,9 +32,36 @@ def vector_costs(pattern: AccessPattern, tile_loops: int, line: int) -> list[lis
                     new.append(vector[lane])
             if new:
                 held = new[-1]
-            tile_costs.append(max(1, len(new)))
+            tile_costs.append(len(new))
         costs.append(tile_costs)
     return costs
+
+
+def vector_costs(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
+    """Cycles of every vector of every tile."""
+    tiles = vector_lines(pattern, tile_loops, line)
+    return [[max(1, lines) for lines in tile] for tile in tiles]
+
+
+def traffic(kernel: Kernel, array: Array) -> Traffic:
+    """Transfers of every memory port."""
+    outer = len(kernel.outer)
+    tiles = outer
+    if kernel.mode is Mode.WEIGHT_STATIONARY:
+        tiles += len(kernel.reduction)
+    a, w, o = (
+        sum(map(sum, vector_lines(pattern, loops, array.line)))
+        for pattern, loops in ((kernel.a, tiles), (kernel.w, tiles), (kernel.o, outer))
+    )
+    p, sa, sw = (
+        0 if pattern is None else pattern.vectors * lanes
+        for pattern, lanes in (
+            (kernel.p, kernel.w.lanes),
+            (kernel.sa, 1),
+            (kernel.sw, kernel.w.lanes),
+        )
+    )
+    return Traffic(a, w, p, o, sa, sw)
 
 
 def cycles(kernel: Kernel, array: Array) -> int:

@@ -19,6 +19,7 @@ from rtl.block_gemm import block_gemm, block_gemm_kernel
 from rtl.hardware import hardware
 from rtl.timing import cycles
 from rtl.timing_reference import cycles as reference_cycles
+from rtl.traffic import traffic
 from rtl.values import run
 from tests.block_scaled import (
     brute_force,
@@ -53,7 +54,7 @@ def model(name: str) -> Model:
 def disagrees(
     machine: Model, kernel: Kernel, seed: int, stall_seed: int | None
 ) -> tuple[bool, bool]:
-    """Whether codes and whether cycles of the RTL are not those of model and brute force."""
+    """Whether codes and whether cycles or traffic are not those of model and brute force."""
     array = machine.array
     rng = np.random.default_rng(seed)
     memories = random_memories(kernel, array, rng)
@@ -65,10 +66,11 @@ def disagrees(
     expected = run(kernel, array, *data, a_scale=a_scale, w_scale=w_scale).o_mem
     np.testing.assert_array_equal(expected, outputs(kernel, array, acc, scale, bias, before))
     assert cycles(kernel, array) == reference_cycles(kernel, array)
-    found, counted = machine.run(
+    found = machine.execute(
         kernel, *data, stall_seed, max_cycles=200_000, a_scale=a_scale, w_scale=w_scale
     )
-    return not np.array_equal(found, expected), counted != cycles(kernel, array)
+    timed = (found.cycles, found.traffic) == (cycles(kernel, array), traffic(kernel, array))
+    return not np.array_equal(found.o, expected), not timed or bool(found.misconduct)
 
 
 def _kernels(array: Array) -> st.SearchStrategy[Kernel]:

@@ -124,7 +124,8 @@ def brute(product: Callable[[int, int, int, int], float], extra_cycles: int = 0)
                     assert p is not None
                     y = np.float32(np.float32(total) * case.scale[p]) + case.bias[p]
                     o[target] = F.encode(np.clip(np.float32(y), case.lo, case.hi))
-        return Outcome(o, software(ARRAY)(case).cycles + extra_cycles)
+        sound = software(ARRAY)(case)
+        return replace(sound, o=o, cycles=sound.cycles + extra_cycles)
 
     return run
 

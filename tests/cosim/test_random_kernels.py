@@ -18,6 +18,7 @@ from formats.tensor import Codes
 from rtl import AccessPattern, Array, Kernel, Mode
 from rtl.gemm import gemm_kernel
 from rtl.timing import cycles, timing
+from rtl.traffic import traffic
 from rtl.values import run
 from tests.kernels import Convolution, convolutions, random_kernels
 
@@ -126,9 +127,11 @@ def compare(data: st.DataObject) -> None:
         o_mem,
     )
     expected = run(kernel, array, *memories).o_mem
-    found, counted = model(name).run(kernel, *memories, stall_seed=stall_seed)
-    np.testing.assert_array_equal(found, expected)
-    assert counted == cycles(kernel, array)  # stalled cycles do not count
+    found = model(name).execute(kernel, *memories, stall_seed=stall_seed)
+    np.testing.assert_array_equal(found.o, expected)
+    assert found.cycles == cycles(kernel, array)  # stalled cycles do not count
+    assert found.traffic == traffic(kernel, array)
+    assert found.misconduct == ""
 
 
 QUICK = settings(deadline=None, max_examples=800, suppress_health_check=list(HealthCheck))

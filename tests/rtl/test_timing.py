@@ -16,7 +16,9 @@ from rtl.gemm import gemm_kernel
 from rtl.lines import stream_costs
 from rtl.timing import cycles, timing
 from rtl.timing_reference import cycles as reference_cycles
+from rtl.timing_reference import traffic as reference_traffic
 from rtl.timing_reference import vector_costs
+from rtl.traffic import traffic
 from tests.kernels import Convolution, convolutions, random_kernels, reads
 
 FORMAT = get("adaptivfloat:8,3")
@@ -48,6 +50,7 @@ def test_random_kernels_equal_the_reference(data: st.DataObject) -> None:
     assert result.cycles == reference_cycles(kernel, array)
     assert result.breakdown.total == result.cycles
     assert min(vars(result.breakdown).values()) >= 0
+    assert traffic(kernel, array) == reference_traffic(kernel, array)
 
 
 @settings(deadline=None, max_examples=200)
