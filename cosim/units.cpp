@@ -126,4 +126,26 @@ void units_convert(Units* units, int64_t n, int64_t words, const uint32_t* acc, 
   }
 }
 
+// Outputs for operands that are there (a, b) but not valid: sum, product, clamp, conversion, code.
+void units_isolated(Units* units, int64_t n, int64_t words, const uint32_t* a, const uint32_t* b,
+                    const uint32_t* acc, uint32_t* outputs) {
+  auto& top = units->top;
+  top.valid_i = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    top.encoder_value_i = a[i];
+    top.a_i = a[i];
+    top.b_i = b[i];
+    top.low_i = b[i];
+    top.high_i = b[i];
+    put(top.convert_i, acc + words * i);
+    top.eval();
+    uint32_t* const out = outputs + 5 * i;
+    out[0] = top.sum_o;
+    out[1] = top.product_o;
+    out[2] = top.clamped_o;
+    out[3] = top.converted_o;
+    out[4] = top.encoder_code_o;
+  }
+}
+
 }  // extern "C"

@@ -156,3 +156,19 @@ class Units:
         out = np.empty(len(acc), np.uint32)
         self._call("units_convert", len(acc), self.words, acc, out)
         return out
+
+    def isolated(self, a: U32, b: U32, acc: U32) -> U32:
+        """What the blocks say of operands that are there but not valid.
+
+        Args:
+            a: first operand of sum and product, and operand of clamp and encoder [n].
+            b: second operand, and both limits of the clamp [n].
+            acc: accumulators [n, words].
+
+        Returns:
+            Sum, product, clamped value, converted accumulator and code [n, 5].
+        """
+        a, b, acc = (np.ascontiguousarray(x, dtype=np.uint32) for x in (a, b, acc))
+        out = np.empty((len(a), 5), np.uint32)
+        self._call("units_isolated", len(a), self.words, a, b, acc, out)
+        return out

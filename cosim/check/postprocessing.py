@@ -43,10 +43,11 @@ def postprocessing(context: Context) -> StageResult:
     _clamp(context, tally, rng, edges)
     if not context.hardware.parameters.float32:
         _convert(context, tally, rng)
+    _isolated(context, tally, rng)
     return tally.result(
         Coverage.SAMPLED,
         f"SoftFloat: add, multiply: {len(edges)}^2 edge operands, {effort.random_floats:,} random "
-        "and as many close pairs; clamp; conversion",
+        "and as many close pairs; clamp; conversion; operands that are not valid",
     )
 
 
@@ -122,6 +123,36 @@ def _convert(context: Context, tally: Tally, rng: np.random.Generator) -> None:
             ("signal", "value_o of systolab_int_to_f32"),
         )
         return Finding("conversion of an accumulator differs from SoftFloat", rows)
+
+    tally.compare(expected, found, explain)
+
+
+def _isolated(context: Context, tally: Tally, rng: np.random.Generator) -> None:
+    """Operands that are not valid come out as zero, of the clamp as they are."""
+    n = 1024
+    a, b = _random(rng, n), _random(rng, n)
+    acc = inputs.accumulators(context.hardware.parameters.acc_bits, False, rng, n)
+    found = context.units.isolated(a, b, acc)
+    expected = np.zeros_like(found)
+    expected[:, 2] = a
+    if context.hardware.parameters.float32:
+        expected[:, 3] = acc[:, 0]
+
+    def explain(i: int) -> Finding:
+        names = (
+            "sum_o",
+            "product_o",
+            "value_o of the clamp",
+            "value_o of the conversion",
+            "code_o",
+        )
+        k = int(np.argmax(expected[i] != found[i]))
+        rows = (
+            ("expected", f"{int(expected[i, k]):#x}"),
+            ("found", f"{int(found[i, k]):#x}"),
+            ("signal", names[k]),
+        )
+        return Finding("a block does not isolate operands that are not valid", rows)
 
     tally.compare(expected, found, explain)
 

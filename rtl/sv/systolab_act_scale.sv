@@ -42,7 +42,6 @@ module systolab_act_scale #(
     .Values(1)
   ) u_loops (
     .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
     .en_i         (en_i),
     .cfg_we_i     (cfg_we_i),
     .cfg_addr_i   (cfg_addr_i),

@@ -95,15 +95,23 @@ module systolab_controller #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      loaded_q     <= 1'b0;
-      first_tile_q <= 1'b1;
-      ending_q     <= 1'b0;
-      command_q    <= 1'b0;
-      banks_q      <= 2'd0;
-      bank_q       <= 1'b0;
-      row_q        <= '0;
-      index_q      <= '0;
-    end else if (init_i) begin
+      ending_q  <= 1'b0;
+      command_q <= 1'b0;
+      banks_q   <= 2'd0;
+    end else if (en_i) begin
+      ending_q <= os_i && a_issue_i && a_outer_last_i;
+      if (ending_q) begin
+        command_q <= 1'b1;
+      end else if (acc_last_o) begin
+        command_q <= 1'b0;
+      end
+      banks_q <= banks_q + 2'(acc_valid_o && acc_last_o) - 2'(release_i);
+    end
+  end
+
+  // Nothing looks at these before the start pulse sets them.
+  always_ff @(posedge clk_i) begin
+    if (init_i) begin
       loaded_q     <= 1'b0;
       first_tile_q <= 1'b1;
       bank_q       <= 1'b0;
@@ -118,17 +126,10 @@ module systolab_controller #(
         if (a_first_i) loaded_q <= 1'b0;
         if (a_tile_last_i) first_tile_q <= a_outer_last_i;
       end
-      ending_q <= os_i && a_issue_i && a_outer_last_i;
-      if (ending_q) begin
-        command_q <= 1'b1;
-      end else if (acc_last_o) begin
-        command_q <= 1'b0;
-      end
       if (acc_valid_o) begin
         row_q <= (row_q == row_last_i) ? '0 : row_q + 1'b1;
         if (acc_last_o) bank_q <= !bank_q;
       end
-      banks_q <= banks_q + 2'(acc_valid_o && acc_last_o) - 2'(release_i);
     end
   end
 

@@ -358,12 +358,10 @@ module systolab_core #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       valid_q     <= '0;
-      last_q      <= '0;
       move_q      <= '0;
       acc_valid_q <= '0;
     end else if (en) begin
       valid_q     <= {valid_q[Depth-2:0], valid};
-      last_q      <= {last_q[Depth-1:0], valid && last};
       move_q      <= {move_q[Depth-2:0], move};
       acc_valid_q <= {acc_valid_q[Depth-2:0], acc_valid};
     end
@@ -372,6 +370,7 @@ module systolab_core #(
   always_ff @(posedge clk_i) begin
     if (en) begin
       first_q    <= {first_q[Depth-2:0], valid && first};
+      last_q     <= {last_q[Depth-1:0], valid && last};
       index_q    <= {index_q[(Depth-1)*IndexWidth-1:0], index};
       acc_bank_q <= {acc_bank_q[Depth-2:0], acc_bank};
       acc_row_q  <= {acc_row_q[(Depth-1)*RowWidth-1:0], acc_row};

@@ -60,18 +60,12 @@ module systolab_drain #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      ready_q     <= 2'd0;
-      busy_q      <= 1'b0;
-      reading_q   <= 1'b0;
-      bank_q      <= 1'b0;
-      row_q       <= '0;
-      valid_q     <= '0;
-      last_q      <= '0;
-      flush_q     <= 1'b0;
-      remaining_q <= '0;
-    end else if (init_i) begin
-      bank_q      <= 1'b0;
-      remaining_q <= outer_count_i;
+      ready_q   <= 2'd0;
+      busy_q    <= 1'b0;
+      reading_q <= 1'b0;
+      row_q     <= '0;
+      valid_q   <= '0;
+      flush_q   <= 1'b0;
     end else if (en_i) begin
       ready_q <= ready_q + 2'(summed_i) - 2'(start);
       if (start) busy_q <= 1'b1;
@@ -80,11 +74,21 @@ module systolab_drain #(
         reading_q <= !read_last;
         row_q     <= read_last ? '0 : row_q + 1'b1;
       end
-      if (pipe_en) begin
-        valid_q <= {valid_q[3:0], read};
-        last_q  <= {last_q[3:0], read && read_last};
-      end
+      if (pipe_en) valid_q <= {valid_q[3:0], read};
       flush_q <= vector_issue_i && last_q[4];
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (en_i && pipe_en) last_q <= {last_q[3:0], read && read_last};
+  end
+
+  // Nothing looks at these before the start pulse sets them.
+  always_ff @(posedge clk_i) begin
+    if (init_i) begin
+      bank_q      <= 1'b0;
+      remaining_q <= outer_count_i;
+    end else if (en_i) begin
       if (flush_q) begin
         bank_q      <= !bank_q;
         remaining_q <= remaining_q - 32'd1;

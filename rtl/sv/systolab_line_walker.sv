@@ -90,7 +90,6 @@ module systolab_line_walker #(
     .Values(Values)
   ) u_loops (
     .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
     .en_i         (en_i),
     .cfg_we_i     (cfg_we_i),
     .cfg_addr_i   (cfg_addr_i),
@@ -177,22 +176,24 @@ module systolab_line_walker #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      valid_q      <= 1'b0;
-      first_q      <= 1'b0;
-      fresh_q      <= 1'b0;
-      held_valid_q <= 1'b0;
+      valid_q <= 1'b0;
     end else if (init_i) begin
-      valid_q      <= 1'b1;
+      valid_q <= 1'b1;
+    end else if (en_i && issue_o) begin
+      valid_q <= !(&last);
+    end
+  end
+
+  // Nothing looks at these before the start pulse sets them.
+  always_ff @(posedge clk_i) begin
+    if (init_i) begin
       first_q      <= 1'b1;
       fresh_q      <= 1'b1;
       held_valid_q <= 1'b0;
     end else if (en_i && fire_o) begin
       fresh_q      <= final_o;
       held_valid_q <= (held_valid_q || found) && !(final_o && tile_last_o);
-      if (final_o) begin
-        first_q <= tile_last_o;
-        valid_q <= !(&last);
-      end
+      if (final_o) first_q <= tile_last_o;
     end
   end
 

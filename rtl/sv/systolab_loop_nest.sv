@@ -11,7 +11,6 @@ module systolab_loop_nest #(
   parameter int unsigned Values = 5
 ) (
   input  logic                   clk_i,
-  input  logic                   rst_ni,
   input  logic                   en_i,
   input  logic                   cfg_we_i,
   input  logic [6:0]             cfg_addr_i,
@@ -57,22 +56,14 @@ module systolab_loop_nest #(
   assign index      = index_q[32'(level)*16+:16] + 16'd1;
   assign level_last = (index == word_q[{level, 3'd0}][15:0]);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      last_q <= '0;
-    end else if (init_i) begin
-      last_q <= single_q;
-    end else if (en_i && step_i) begin
-      last_q        <= (last_q & ~below) | (single_q & below);
-      last_q[level] <= level_last;
-    end
-  end
-
   always_ff @(posedge clk_i) begin
     if (init_i) begin
+      last_q   <= single_q;
       values_q <= init_values_i;
       index_q  <= '0;
     end else if (en_i && step_i) begin
+      last_q        <= (last_q & ~below) | (single_q & below);
+      last_q[level] <= level_last;
       for (int unsigned v = 0; v < Values; v++) begin
         values_q[v*32+:32] <= values_q[v*32+:32] + word_q[32'(level)*8+v+1];
       end

@@ -67,7 +67,6 @@ module systolab_param_loader #(
     .Values(1)
   ) u_loops (
     .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
     .en_i         (en_i),
     .cfg_we_i     (cfg_we_i),
     .cfg_addr_i   (cfg_addr_i),
@@ -84,33 +83,33 @@ module systolab_param_loader #(
       valid_q    <= 1'b0;
       taken_q    <= 2'd0;
       loaded_q   <= 2'd0;
-      started_q  <= 1'b0;
-      lane_q     <= '0;
-      offset_q   <= '0;
       fill_q     <= 1'b0;
       drain_q    <= 1'b0;
-      rsp_q      <= 1'b0;
       rsp_last_q <= 1'b0;
     end else if (init_i) begin
-      valid_q   <= 1'b1;
+      valid_q <= 1'b1;
+    end else if (en_i) begin
+      rsp_last_q <= req_o && lane_last;
+      if (req_o && lane_last) begin
+        fill_q  <= !fill_q;
+        valid_q <= !(&last);
+      end
+      taken_q  <= taken_q + 2'(req_o && lane_last) - 2'(release_i);
+      loaded_q <= loaded_q + 2'(rsp_last_q) - 2'(release_i);
+      if (release_i) drain_q <= !drain_q;
+    end
+  end
+
+  // Nothing looks at these before the start pulse sets them.
+  always_ff @(posedge clk_i) begin
+    if (init_i) begin
       started_q <= 1'b0;
       lane_q    <= '0;
       offset_q  <= '0;
-    end else if (en_i) begin
-      rsp_q      <= req_o;
-      rsp_last_q <= req_o && lane_last;
-      if (req_o) begin
-        started_q <= !lane_last;
-        lane_q    <= lane_last ? 7'd0 : lane_q + 7'd1;
-        offset_q  <= lane_last ? 32'd0 : offset_q + lane_stride_q;
-        if (lane_last) begin
-          fill_q  <= !fill_q;
-          valid_q <= !(&last);
-        end
-      end
-      taken_q  <= taken_q + 2'(req_o && lane_last) - 2'(release_i);
-      loaded_q <= loaded_q + 2'(rsp_q && rsp_last_q) - 2'(release_i);
-      if (release_i) drain_q <= !drain_q;
+    end else if (en_i && req_o) begin
+      started_q <= !lane_last;
+      lane_q    <= lane_last ? 7'd0 : lane_q + 7'd1;
+      offset_q  <= lane_last ? 32'd0 : offset_q + lane_stride_q;
     end
   end
 
@@ -119,6 +118,7 @@ module systolab_param_loader #(
 
   always_ff @(posedge clk_i) begin
     if (en_i) begin
+      rsp_q      <= req_o;
       rsp_fill_q <= fill_q;
       rsp_lane_q <= LaneWidth'(lane_q);
       if (rsp_q) begin

@@ -82,22 +82,11 @@ module systolab_read_stream #(
   logic [Lanes*CodeWidth-1:0]   code_q;
   logic [Lanes-1:0]             active_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      fill_q   <= 1'b0;
-      new_q    <= 1'b0;
-      active_q <= '0;
-    end else if (en_i) begin
-      fill_q <= fire;
-      new_q  <= req_o;
-      if (fill_q) begin
-        active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
-      end
-    end
-  end
-
+  // Without reset: a vector that is not asked for by the controller is looked at by no one.
   always_ff @(posedge clk_i) begin
     if (en_i) begin
+      fill_q <= fire;
+      new_q  <= req_o;
       if (fire) begin
         fresh_q   <= fresh;
         on_held_q <= on_held;
@@ -106,6 +95,7 @@ module systolab_read_stream #(
       end
       if (new_q) held_q <= rsp_data_i;
       if (fill_q) begin
+        active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
         for (int unsigned i = 0; i < Lanes; i++) begin
           if (on_new_q[i]) begin
             code_q[i*CodeWidth+:CodeWidth] <=

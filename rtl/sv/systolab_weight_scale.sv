@@ -65,7 +65,6 @@ module systolab_weight_scale #(
     .Values(1)
   ) u_loops (
     .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
     .en_i         (en_i),
     .cfg_we_i     (cfg_we_i),
     .cfg_addr_i   (cfg_addr_i),
@@ -79,12 +78,17 @@ module systolab_weight_scale #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      valid_q  <= 1'b0;
-      done_q   <= 1'b0;
-      lane_q   <= '0;
-      offset_q <= '0;
+      valid_q <= 1'b0;
     end else if (init_i) begin
-      valid_q  <= 1'b1;
+      valid_q <= 1'b1;
+    end else if (en_i && req_o && lane_last) begin
+      valid_q <= !(&last);
+    end
+  end
+
+  // Nothing looks at these before the start pulse sets them.
+  always_ff @(posedge clk_i) begin
+    if (init_i) begin
       done_q   <= 1'b0;
       lane_q   <= '0;
       offset_q <= '0;
@@ -92,10 +96,7 @@ module systolab_weight_scale #(
       if (req_o) begin
         lane_q   <= lane_last ? 7'd0 : lane_q + 7'd1;
         offset_q <= lane_last ? 32'd0 : offset_q + lane_stride_q;
-        if (lane_last) begin
-          done_q  <= 1'b1;
-          valid_q <= !(&last);
-        end
+        if (lane_last) done_q <= 1'b1;
       end
       if (swap_i) done_q <= 1'b0;
     end
