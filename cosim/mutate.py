@@ -169,7 +169,7 @@ def campaign(
         left = []
         for done, mutant in enumerate(alive):
             progress(f"{level}: {done} of {len(alive)}")
-            stage = suite.killer(mutant.number)
+            stage = suite.killer(mutant.number, mutant.block)
             if stage is None:
                 left.append(mutant)
             else:
@@ -189,6 +189,7 @@ class _Suite:
         self._cases: list[tuple[str, Case, Outcome]] = []
         self._calls: list[tuple[str, str, tuple[Argument, ...], object]] = []
         self._stage = ""
+        self._last: dict[str, int] = {}
         expect = context.software
 
         def run(case: Case) -> Outcome:
@@ -222,22 +223,36 @@ class _Suite:
     def _record(self, method: str, arguments: tuple[Argument, ...], result: object) -> None:
         self._calls.append((self._stage, method, arguments, result))
 
-    def killer(self, number: int) -> str | None:
-        """The stage that tells a mutant from the sound design, or None."""
-        self._model.renew(number)
-        for name, case, expected in self._cases:
-            try:
-                found = self._device(case)
-            except SystolabError:
-                return name
-            difference = compare(case, expected, found)
-            if difference is not None:
-                return name if difference.what == "code" else "cycles"
+    def killer(self, number: int, block: str = "") -> str | None:
+        """The stage that tells a mutant from the sound design, or None.
+
+        Args:
+            number: the mutant; 0 for none.
+            block: where it is: the case that killed the last one there is tried first.
+        """
         self._units.renew(number)
         for name, method, arguments, sound in self._calls:
             if not _same(getattr(self._units, method)(*arguments), sound):
                 return name
+        self._model.renew(number)
+        likely = self._last.get(block)
+        for i in (*(() if likely is None else (likely,)), *range(len(self._cases))):
+            stage = self._stage_that_sees(i)
+            if stage is not None:
+                self._last[block] = i
+                return stage
         return None
+
+    def _stage_that_sees(self, i: int) -> str | None:
+        name, case, expected = self._cases[i]
+        try:
+            found = self._device(case)
+        except SystolabError:
+            return name
+        difference = compare(case, expected, found)
+        if difference is None:
+            return None
+        return name if difference.what == "code" else "cycles"
 
 
 class _Recorder:
