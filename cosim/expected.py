@@ -19,7 +19,7 @@ from formats import softfloat as sf
 from formats.engines.spec import units
 from formats.format import Format
 from formats.tensor import Codes
-from rtl.hardware import specialise
+from rtl.hardware import operand_width, specialise
 from rtl.kernel import AccessPattern, Array, Mode
 
 
@@ -44,12 +44,27 @@ class Arithmetic:
             return 0
         return int(x_units) * int(y_units) << p.product_shift
 
+    def step(self, a: int, w: int, addend: int) -> int:
+        """Sum of a multiply-add of systolab_mac, from its operands' words.
+
+        An operand has its active flag above its code, or above its binary32.
+        """
+        p, array = self.parameters, self.array
+        act_flag, weight_flag = (
+            operand_width(fmt, p, weight) - 1
+            for fmt, weight in ((array.act, False), (array.weight, True))
+        )
+        if not (a >> act_flag and w >> weight_flag):
+            return addend
+        a, w = a & ((1 << act_flag) - 1), w & ((1 << weight_flag) - 1)
+        product = self.product(a, w) if p.own_pe else _bits(sf.multiply(_float(a), _float(w)))
+        return self.add(addend, product)
+
     def add(self, x: int, y: int) -> int:
         """Sum at the accumulator's width."""
         p = self.parameters
         if p.float32:
-            both = np.array([x, y], np.uint32).view(np.float32)
-            return _bits(sf.add(both[:1], both[1:]))
+            return _bits(sf.add(_float(x), _float(y)))
         half = 1 << (p.acc_bits - 1)
         if p.saturate:
             return min(max(x + y, -half), half - 1)
@@ -58,6 +73,10 @@ class Arithmetic:
 
 def _one(fmt: Format, code: int) -> NDArray[np.float32]:
     return fmt.values[code : code + 1].astype(np.float32)
+
+
+def _float(bits: int) -> NDArray[np.float32]:
+    return np.array([bits], np.uint32).view(np.float32)
 
 
 def _bits(x: NDArray[np.float32]) -> int:

@@ -1,8 +1,9 @@
 """Where in the hardware a case goes wrong: the first signal that shows what it must not.
 
 The waveform of a short case is held against what the software expects at every block's boundary, in
-the order of the data's way: requested lines, operand vectors, decoders, column sums, accumulators,
-each step of post-processing, encoder. The earliest difference is the place.
+the order of the data's way: requested lines, operand vectors, decoders, processing elements where
+each is an instance of its own, column sums, accumulators, each step of post-processing, encoder.
+The earliest difference is the place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cosim.check.value import binary32_text, code_text, comparison32, exact
 from cosim.expected import Expected, Sum, first_difference
 from cosim.vcd import Signal, Waves
 from formats import softfloat as sf
+from formats.format import Format
 from formats.postprocess import to_binary32
 from rtl.hardware import operand_words
 from rtl.kernel import Array
@@ -66,6 +68,7 @@ class Locator:
             *self._requests(),
             *self._operands(),
             *self._decoders(),
+            *self._elements(),
             *self._columns(),
             *self._postprocessing(),
         ]
@@ -190,6 +193,58 @@ class Locator:
                         yield Place(cycle, 2, CORE + scope + "operand_o", block, rows)
                         break
 
+    def _elements(self) -> Iterator[Place]:
+        """Each multiply-add: its sum follows from its operands and its addend.
+
+        Only where processing elements are instances (Float32 accumulators, hand-written ones).
+        """
+        kernel = self._expected.kernel
+        for row in range(kernel.a.lanes):
+            for column in range(kernel.w.lanes):
+                scope = f"u_mesh.g_pe.u_mesh.g_row[{row}].g_col[{column}].u_pe."
+                signals = [
+                    self._signal(scope + name)
+                    for name in ("act_i", "weight", "addend", "sum", "valid_i")
+                ]
+                present = [signal for signal in signals if signal is not None]
+                if len(present) == len(signals):
+                    place = self._element(scope, row, column, *present)
+                    if place is not None:
+                        yield place
+
+    def _element(
+        self,
+        scope: str,
+        row: int,
+        column: int,
+        act: Signal,
+        weight: Signal,
+        addend: Signal,
+        total: Signal,
+        valid: Signal,
+    ) -> Place | None:
+        for cycle in self._cycles(valid):
+            a, w, x = act.at(cycle), weight.at(cycle), self._number(addend, cycle)
+            wanted, found = self._expected.arithmetic.step(a, w, x), self._number(total, cycle)
+            if wanted != found:
+                rows = (
+                    ("activation", self._operand(self._array.act, a)),
+                    ("weight", self._operand(self._array.weight, w)),
+                    ("addend", self._show(x)),
+                    ("expected sum", self._show(wanted)),
+                    ("found", self._show(found)),
+                )
+                name = f"processing element of row {row}, column {column}"
+                return Place(cycle, 3, CORE + scope + "sum", name, rows)
+        return None
+
+    def _operand(self, fmt: Format, word: int) -> str:
+        """An operand of systolab_mac: its active flag is above its code or binary32."""
+        if self._parameters.own_pe:
+            active, code = word >> fmt.bits, word & ((1 << fmt.bits) - 1)
+            return code_text(fmt, code) if active else "inactive"
+        return binary32_text(word & 0xFFFFFFFF) if word >> 32 else "inactive"
+
     def _columns(self) -> Iterator[Place]:
         for column in range(self._expected.kernel.w.lanes):
             scope = f"g_column[{column}].u_accumulator."
@@ -205,7 +260,7 @@ class Locator:
                 queue = pending.get(row.at(cycle))
                 if not queue:
                     rows = (("found", f"a command for accumulator row {row.at(cycle)}"),)
-                    yield Place(cycle, 3, CORE + scope + "row_q", "controller", rows)
+                    yield Place(cycle, 4, CORE + scope + "row_q", "controller", rows)
                     break
                 item = queue.pop(0)
                 place = self._column(scope, column, item, cycle, value, total)
@@ -247,7 +302,7 @@ class Locator:
                     ("PE", f"row {pe}, column {column}, acting in cycle {acted}"),
                 )
             name = CORE + scope + "sum_i"
-            return Place(cycle, 3, name, f"processing elements of column {column}", rows)
+            return Place(cycle, 4, name, f"processing elements of column {column}", rows)
         written = self._number(total, cycle)
         if written != item.total:
             rows = (
@@ -255,7 +310,7 @@ class Locator:
                 ("expected total", self._show(item.total)),
                 ("found", self._show(written)),
             )
-            return Place(cycle, 4, CORE + scope + "sum", f"accumulator of column {column}", rows)
+            return Place(cycle, 5, CORE + scope + "sum", f"accumulator of column {column}", rows)
         return None
 
     def _number(self, signal: Signal, cycle: int) -> int:
@@ -310,7 +365,7 @@ class Locator:
                         )
                     )
                     block = f"post-processing of column {column}: {name}"
-                    yield Place(cycle, 5 + number, CORE + scope + name, block, (*given, *shown))
+                    yield Place(cycle, 6 + number, CORE + scope + name, block, (*given, *shown))
                     break
         yield from self._given(column, scope, valid, cycles)
 
@@ -345,7 +400,7 @@ class Locator:
                     ("found", f"{found[i]:#x}"),
                 )
                 block = f"drain of column {column}"
-                yield Place(at[i], 4, CORE + scope + name, block, rows)
+                yield Place(at[i], 5, CORE + scope + name, block, rows)
 
     def _convert(self, acc: int) -> int:
         p = self._parameters

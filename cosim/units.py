@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cosim.build import build_library
 from formats.tensor import Codes
-from rtl.hardware import Hardware
+from rtl.hardware import Hardware, operand_width
 
 TOP = "systolab_units"
 DRIVER = Path(__file__).with_name("units.cpp")
@@ -26,8 +26,8 @@ U64 = NDArray[np.uint64]
 def harness(hardware: Hardware) -> str:
     """Source of the harness module: every block of the array once, with ports of its own."""
     p, array = hardware.parameters, hardware.array
-    act = 33 if p.float32 else p.act.exp_bits + p.act.sig_bits
-    weight = 33 if p.float32 else p.weight.exp_bits + p.weight.sig_bits
+    act = operand_width(array.act, p)
+    weight = operand_width(array.weight, p, weight=True)
     ports = [
         ("input", 1, "valid_i"),
         ("input", 1, "act_active_i"),

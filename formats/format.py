@@ -51,7 +51,8 @@ class Format(ABC):
         scaling: How scales are fitted to data.
         seed: Key of the stochastic rounding.
         redundant: Codes that repeat another code's value and are never produced.
-        hardware: Verilog files of a hand-written "decoder" or "encoder" (docs/plugin.md).
+        hardware: Verilog files of a hand-written "decoder", "encoder" or processing element, "pe"
+            or "pe_float32" (docs/plugin.md).
     """
 
     name: str = ""

@@ -1,7 +1,8 @@
 """SystemVerilog of an array: the static modules of ``rtl/sv`` and what is generated for it.
 
 Generated are the decoders and the encoder, from the formats' tables, and the top module, which
-fixes the parameters. The same array always gives the same bytes.
+fixes the parameters. What a format brings along takes the place of any of them, or of the
+processing elements' multiply-add. The same array always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rtl.codecs import Codec, choose, closed_decoder, closed_encoder
 from rtl.kernel import MAX_GUARDS, MAX_LOOPS, Array
 
 TOP = "systolab_top"
+MAC = "systolab_mac"
 MAX_ACC_BITS = 256
 
 _STATIC = Path(__file__).parent / "sv"
@@ -53,6 +55,7 @@ class Parameters:
         float32, saturate: kind of the accumulator.
         block_scaled: ``acc_bits`` is the width of a column sum; it is scaled and accumulated in
             binary32.
+        own_pe: processing elements are the formats' own, and work on codes.
     """
 
     act: Operand
@@ -63,6 +66,7 @@ class Parameters:
     float32: bool
     saturate: bool
     block_scaled: bool = False
+    own_pe: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,39 +109,44 @@ def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:
         codec: how decoders and encoder are built, where the format does not bring its own.
 
     Raises:
-        SystolabError: the accumulator cannot be built, or a format is too wide for tables and
-            has no closed form.
+        SystolabError: the accumulator cannot be built, a format is too wide for tables and has no
+            closed form, or a format's own Verilog cannot be used.
     """
-    # A format's own decoder gives an exponent and a significand, not a binary32.
-    is_float = isinstance(array.accumulator, Float32)
-    act = None if is_float else handwritten.source(array.act, "decoder")
-    weight = None if is_float else handwritten.source(array.weight, "decoder")
-    out = handwritten.source(array.out, "encoder")
-    act_form = None if act else choose("Activation", array.act, codec)
-    weight_form = None if weight else choose("Weight", array.weight, codec)
-    out_form = None if out else choose("Output", array.out, codec)
+    own = handwritten.used(array)
+    act_form, weight_form = (
+        None if "pe" in own or block in own else choose(role, fmt, codec)
+        for block, role, fmt in (
+            ("act_decoder", "Activation", array.act),
+            ("weight_decoder", "Weight", array.weight),
+        )
+    )
+    out_form = None if "encoder" in own else choose("Output", array.out, codec)
     parameters = specialise(array)
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(_STATIC.glob("*.sv"))}
-    for name, fmt, own, form, is_weight in (
-        ("systolab_act_decoder", array.act, act, act_form, False),
-        ("systolab_weight_decoder", array.weight, weight, weight_form, True),
+    files |= {source.file: source.text for source in own.values()}
+    if "pe" in own:
+        files[f"{MAC}.sv"] = handwritten.multiply_add(
+            MAC, own["pe"].module, array, _sum_bits(array, parameters), parameters.acc_lsb
+        )
+    for block, fmt, form, is_weight in (
+        ("act_decoder", array.act, act_form, False),
+        ("weight_decoder", array.weight, weight_form, True),
     ):
+        name = f"systolab_{block}"
         operand = parameters.weight if is_weight else parameters.act
         bits = operand.exp_bits, operand.sig_bits
-        if own is not None:
-            module, file, text = own
-            files[file] = text
-            files[f"{name}.sv"] = handwritten.decoder(name, module, fmt, *bits)
+        if parameters.own_pe:
+            files[f"{name}.sv"] = handwritten.passing(name, fmt)
+        elif block in own:
+            files[f"{name}.sv"] = handwritten.decoder(name, own[block].module, fmt, *bits)
         elif form is not None:
             widths = None if parameters.float32 else bits
             files[f"{name}.sv"] = closed_decoder(name, fmt, form, widths)
         else:
             files[f"{name}.sv"] = decoder(name, fmt, parameters, is_weight)
     name = "systolab_out_encoder"
-    if out is not None:
-        module, file, text = out
-        files[file] = text
-        files[f"{name}.sv"] = handwritten.encoder(name, module, array.out)
+    if "encoder" in own:
+        files[f"{name}.sv"] = handwritten.encoder(name, own["encoder"].module, array.out)
     elif out_form is not None:
         files[f"{name}.sv"] = closed_encoder(name, array.out, out_form)
     else:
@@ -151,12 +160,13 @@ def specialise(array: Array) -> Parameters:
 
     Raises:
         SystolabError: the accumulator would be too wide, too coarse for the products, or is of a
-            kind that has no hardware.
+            kind that has no hardware, or the formats name different processing elements.
     """
     act, weight = _operand(array.act), _operand(array.weight)
+    own_pe = handwritten.element(array) is not None
     accumulator = array.accumulator
     if isinstance(accumulator, Float32):
-        return Parameters(act, weight, 32, 0, 0, float32=True, saturate=False)
+        return Parameters(act, weight, 32, 0, 0, float32=True, saturate=False, own_pe=own_pe)
     if not isinstance(accumulator, Exact | Wrap | Saturate):
         raise SystolabError(
             f"Accumulator of an array must be exact, wrap, saturate or float32, not {accumulator}"
@@ -180,6 +190,7 @@ def specialise(array: Array) -> Parameters:
             float32=False,
             saturate=False,
             block_scaled=array.block_scaled,
+            own_pe=own_pe,
         )
     lsb = unit if accumulator.lsb is None else accumulator.lsb
     if lsb > unit:
@@ -194,11 +205,24 @@ def specialise(array: Array) -> Parameters:
         unit - lsb,
         float32=False,
         saturate=isinstance(accumulator, Saturate),
+        own_pe=own_pe,
     )
+
+
+def operand_width(fmt: Format, parameters: Parameters, weight: bool = False) -> int:
+    """Bits of what a decoder makes of a code, which then moves through the array."""
+    if parameters.own_pe:
+        return fmt.bits + 1
+    if parameters.float32:
+        return 33
+    operand = parameters.weight if weight else parameters.act
+    return operand.exp_bits + operand.sig_bits
 
 
 def operand_words(fmt: Format, parameters: Parameters, weight: bool = False) -> list[int]:
     """Decoded operand of every code, as the hardware's bit pattern."""
+    if parameters.own_pe:
+        return [1 << fmt.bits | code for code in range(1 << fmt.bits)]
     if parameters.float32:
         # Active flag above the binary32; NaNs are canonical from here on.
         values = fmt.values.astype(np.float32)
@@ -217,7 +241,7 @@ def operand_words(fmt: Format, parameters: Parameters, weight: bool = False) -> 
 def decoder(name: str, fmt: Format, parameters: Parameters, weight: bool = False) -> str:
     """Source of a decoder: code to operand, as a table."""
     operand = parameters.weight if weight else parameters.act
-    width = 33 if parameters.float32 else operand.exp_bits + operand.sig_bits
+    width = operand_width(fmt, parameters, weight)
     kind = (
         "{active, binary32}"
         if parameters.float32
@@ -299,6 +323,14 @@ def encoder(name: str, fmt: Format) -> str:
     return "\n".join(lines)
 
 
+def _sum_bits(array: Array, parameters: Parameters) -> int:
+    """Width at which a product is added to a sum: of a saturating sum, all of the result."""
+    if not parameters.saturate:
+        return parameters.acc_bits
+    largest = array.act.ratio * array.weight.ratio << parameters.product_shift
+    return max(largest.bit_length() + 1, parameters.acc_bits) + 1
+
+
 def _operand(fmt: Format) -> Operand:
     parts = decompose(fmt)
     return Operand(max(1, parts.exp_max.bit_length()), parts.sig_bits + 1, parts.exp_max)
@@ -342,6 +374,7 @@ def _top(array: Array, parameters: Parameters) -> str:
         "OutCode": array.out.bits,
         "Float32": f"1'b{parameters.float32:d}",
         "Saturate": f"1'b{parameters.saturate:d}",
+        "OwnPe": f"1'b{parameters.own_pe:d}",
         "BlockScaled": f"1'b{parameters.block_scaled:d}",
         "ActExp": parameters.act.exp_bits,
         "ActSig": parameters.act.sig_bits,

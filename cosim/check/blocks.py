@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from formats.errors import SystolabError
 from formats.format import Format
 from formats.tensor import Codes
 from formats.validation import validate
+from rtl.hardware import Parameters, operand_words
 from rtl.kernel import Array
 
 U32 = NDArray[np.uint32]
@@ -167,28 +168,10 @@ def decoder(context: Context) -> StageResult:
         instance = "weight decoder" if weight else "activation decoder"
         codes = np.arange(1 << fmt.bits, dtype=np.uint16)
         operands = context.units.decode(codes, weight)
-        if parameters.float32:
-            expected, found = _decoded_binary32(fmt, operands)
+        if parameters.own_pe:
+            _passing(tally, fmt, operands, operand_words(fmt, parameters), instance)
         else:
-            operand = parameters.weight if weight else parameters.act
-            expected, found = _decoded_integer(fmt, operands, operand.sig_bits)
-
-        def explain(
-            i: int,
-            fmt: Format = fmt,
-            instance: str = instance,
-            found: NDArray[np.float64] = found,
-            operands: U64 = operands,
-        ) -> Finding:
-            rows = (
-                ("code", code_text(fmt, i)),
-                ("expected", exact(float(fmt.values[i]))),
-                ("found", f"{exact(float(found[i]))} (operand {int(operands[i]):#x})"),
-                ("signal", f"operand_o of the {instance}"),
-            )
-            return Finding(f"the {instance} of {fmt.name} decodes code {i} wrongly", rows)
-
-        tally.compare(_bits64(expected), _bits64(found), explain)
+            _decoding(tally, fmt, operands, parameters, weight, instance)
         silent = context.units.decode(codes, weight, False)
 
         def explain_inactive(
@@ -198,7 +181,47 @@ def decoder(context: Context) -> StageResult:
             return Finding(f"an inactive lane of the {instance} must decode to zero", rows)
 
         tally.compare(np.zeros_like(silent), silent, explain_inactive)
-    return tally.result(Coverage.EXHAUSTIVE, "every code, active and inactive, both operands")
+    what = "every code, active and inactive, both operands"
+    if parameters.own_pe:
+        what += ": passed on as it is, the processing elements work on codes"
+    return tally.result(Coverage.EXHAUSTIVE, what)
+
+
+def _passing(tally: Tally, fmt: Format, operands: U64, words: Sequence[int], instance: str) -> None:
+    """Codes that processing elements take as they are."""
+
+    def explain(i: int) -> Finding:
+        rows = (
+            ("code", code_text(fmt, i)),
+            ("expected", f"operand {words[i]:#x}"),
+            ("found", f"operand {int(operands[i]):#x}"),
+            ("signal", f"operand_o of the {instance}"),
+        )
+        return Finding(f"the {instance} of {fmt.name} does not pass code {i} on", rows)
+
+    tally.compare(np.array(words, np.uint64), operands, explain)
+
+
+def _decoding(
+    tally: Tally, fmt: Format, operands: U64, parameters: Parameters, weight: bool, instance: str
+) -> None:
+    """Codes whose value the decoder must give."""
+    if parameters.float32:
+        expected, found = _decoded_binary32(fmt, operands)
+    else:
+        operand = parameters.weight if weight else parameters.act
+        expected, found = _decoded_integer(fmt, operands, operand.sig_bits)
+
+    def explain(i: int) -> Finding:
+        rows = (
+            ("code", code_text(fmt, i)),
+            ("expected", exact(float(fmt.values[i]))),
+            ("found", f"{exact(float(found[i]))} (operand {int(operands[i]):#x})"),
+            ("signal", f"operand_o of the {instance}"),
+        )
+        return Finding(f"the {instance} of {fmt.name} decodes code {i} wrongly", rows)
+
+    tally.compare(_bits64(expected), _bits64(found), explain)
 
 
 def _decoded_binary32(

@@ -10,6 +10,7 @@ from cosim.check.context import Context, Level
 from cosim.check.machine import Explain, Machine
 from cosim.check.report import Coverage, Report, StageResult
 from formats.errors import SystolabError
+from rtl import handwritten
 from rtl.codecs import Codec, NoCodecError
 from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array
@@ -65,10 +66,12 @@ class Request:
         """What was checked, for the report's heading."""
         array = self.array
         formats = {fmt.name: None for fmt in (array.act, array.weight, array.out)}
+        files = {source.file: None for source in handwritten.used(array).values()}
         return {
             "format": " / ".join(formats),
             "array": array.name,
             "accumulator": str(array.accumulator),
+            **({"Verilog": " ".join(files)} if files else {}),
             **({} if self.codec is Codec.AUTO else {"codec": str(self.codec)}),
             "level": str(self.level),
             "seed": str(self.seed),

@@ -13,6 +13,7 @@ module systolab_core #(
   parameter int unsigned OutCode = 8,
   parameter bit          Float32 = 1'b0,
   parameter bit          Saturate = 1'b0,
+  parameter bit          OwnPe = 1'b0,      // processing elements of the formats' own, on codes
   parameter bit          BlockScaled = 1'b0, // sums are scaled and accumulated in binary32
   parameter int unsigned ActExp = 1,        // bits of a decoded operand (integer accumulators)
   parameter int unsigned ActSig = 2,
@@ -82,8 +83,9 @@ module systolab_core #(
 
   localparam int unsigned RowWidth = (AccRows > 1) ? $clog2(AccRows) : 1;
   localparam int unsigned IndexWidth = (Rows > 1) ? $clog2(Rows) : 1;
-  localparam int unsigned ActWidth = Float32 ? 33 : ActExp + ActSig;
-  localparam int unsigned WeightWidth = Float32 ? 33 : WeightExp + WeightSig;
+  localparam int unsigned ActWidth = OwnPe ? ActCode + 1 : Float32 ? 33 : ActExp + ActSig;
+  localparam int unsigned WeightWidth =
+      OwnPe ? WeightCode + 1 : Float32 ? 33 : WeightExp + WeightSig;
   localparam int unsigned BankWidth = BlockScaled ? 32 : AccWidth;
 
   // ---------------------------------------------------------------------------------------------
@@ -454,6 +456,9 @@ module systolab_core #(
     .Cols        (Cols),
     .Float32     (Float32),
     .Saturate    (Saturate),
+    .OwnPe       (OwnPe),
+    .ActCode     (ActCode),
+    .WeightCode  (WeightCode),
     .ActExp      (ActExp),
     .ActSig      (ActSig),
     .WeightExp   (WeightExp),

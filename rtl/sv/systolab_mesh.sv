@@ -14,6 +14,9 @@ module systolab_mesh #(
   parameter int unsigned Cols = 16,
   parameter bit          Float32 = 1'b0,
   parameter bit          Saturate = 1'b0,
+  parameter bit          OwnPe = 1'b0,      // elements of the formats' own; operands {active, code}
+  parameter int unsigned ActCode = 8,
+  parameter int unsigned WeightCode = 8,
   parameter int unsigned ActExp = 1,
   parameter int unsigned ActSig = 2,
   parameter int unsigned WeightExp = 1,
@@ -21,8 +24,9 @@ module systolab_mesh #(
   parameter int unsigned AccWidth = 32,
   parameter int unsigned ProductShift = 0,
   parameter int unsigned MaxShift = 0,
-  localparam int unsigned ActWidth = Float32 ? 33 : ActExp + ActSig,
-  localparam int unsigned WeightWidth = Float32 ? 33 : WeightExp + WeightSig
+  localparam int unsigned ActWidth = OwnPe ? ActCode + 1 : Float32 ? 33 : ActExp + ActSig,
+  localparam int unsigned WeightWidth =
+      OwnPe ? WeightCode + 1 : Float32 ? 33 : WeightExp + WeightSig
 ) (
   input  logic                        clk_i,
   input  logic                        rst_ni,
@@ -37,10 +41,13 @@ module systolab_mesh #(
   output logic [Cols*AccWidth-1:0]    sum_o
 );
 
-  if (Float32) begin : g_float32
-    systolab_mesh_float32 #(
-      .Rows(Rows),
-      .Cols(Cols)
+  if (Float32 || OwnPe) begin : g_pe
+    systolab_mesh_pe #(
+      .Rows       (Rows),
+      .Cols       (Cols),
+      .ActWidth   (ActWidth),
+      .WeightWidth(WeightWidth),
+      .AccWidth   (AccWidth)
     ) u_mesh (
       .clk_i   (clk_i),
       .rst_ni  (rst_ni),
