@@ -202,7 +202,7 @@ def build_library(
             flags = [f"-D{name}={value}" for name, value in defines.items()]
             # A model that only draws waveforms runs some thousand cycles: its build is what takes
             # time, a third of it as one unit that is not optimised.
-            merged = _merge(units, everything=trace and not wrap)
+            merged = [_joined(units)] if trace and not wrap else _merge(units)
             objects = list(
                 pool.map(lambda unit: _compile(tools, unit, generated, trace, flags), merged)
             )
@@ -225,15 +225,18 @@ def build_library(
     return Build(key, directory, cached)
 
 
-def _merge(units: Sequence[Path], everything: bool) -> list[Path]:
-    """Compile slow-path units, or all, as one: most of their time is the headers."""
-    slow = [unit for unit in units if everything or _is_slow(unit)]
-    fast = [unit for unit in units if unit not in slow]
-    if len(slow) > 1:
-        merged = slow[0].with_name("merged__Slow.cpp")
-        merged.write_text("".join(f'#include "{unit.name}"\n' for unit in slow), encoding="utf-8")
-        slow = [merged]
-    return fast + slow
+def _merge(units: Sequence[Path]) -> list[Path]:
+    """Compile slow-path units as one: most of their time is the headers."""
+    slow = [unit for unit in units if _is_slow(unit)]
+    fast = [unit for unit in units if not _is_slow(unit)]
+    return [*fast, _joined(slow)] if len(slow) > 1 else fast + slow
+
+
+def _joined(units: Sequence[Path]) -> Path:
+    """One unit of several, on the slow path."""
+    merged = units[0].with_name("merged__Slow.cpp")
+    merged.write_text("".join(f'#include "{unit.name}"\n' for unit in units), encoding="utf-8")
+    return merged
 
 
 def _level(unit: Path) -> tuple[str, ...]:

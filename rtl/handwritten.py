@@ -48,9 +48,8 @@ def used(array: Array) -> dict[str, Source]:
     for fmt in (array.act, array.weight, array.out):
         for block in fmt.hardware:
             if block not in BLOCKS:
-                raise SystolabError(
-                    f"Verilog of {fmt.name} must be for {', '.join(BLOCKS)}, not {block!r}"
-                )
+                known = " or ".join([", ".join(BLOCKS[:-1]), BLOCKS[-1]])
+                raise SystolabError(f"Verilog of {fmt.name} must be for {known}, not {block!r}")
     wanted = {"encoder": (array.out, "encoder")}
     pe = element(array)
     if pe is not None:

@@ -168,7 +168,7 @@ def overflowing(array: Array, data: Data, mode: Mode, length: int) -> Case:
 
 def edge_lengths(array: Array) -> list[int]:
     """Reductions of largest products that end around the accumulator's limits, and the longest."""
-    limit = array.k_max
+    limit = array.k_max // array.rows * array.rows  # whole tiles
     lengths = {3, array.rows, array.rows + 1, 64, limit}
     parameters = specialise(array)
     if not parameters.float32:

