@@ -50,9 +50,20 @@ _COMPILE = (
     "-DVM_TRACE_FST=0",
     "-DVM_TRACE_SAIF=0",
 )
-_HOT = ("-O3", "-march=native")  # the model: its loops over the array's elements vectorise
+_HOT = (
+    "-O3",  # the model: its loops over the array's elements vectorise
+    "-march=native",
+    # A quarter of the compiler's time, and no more than 3 % of the model's speed: the bulk of it is
+    # long straight-line code that Verilator has already simplified.
+    "-fno-gcse",
+    "-fno-gcse-after-reload",
+    "-fno-tree-pre",
+    "-fno-thread-jumps",
+)
 _FAST = ("-O1",)
+_RUNTIME = ("-Og",)  # a third less to compile than -O1; at -O0 every evaluation notices
 _SLOW = ("-O0",)  # set-up and tracing code runs rarely
+_HOT_SIZE = 500_000  # bytes of a hot unit that is worth a compilation of its own
 _VERILATE = (
     "--cc",
     "--x-initial",
@@ -185,7 +196,7 @@ def build_library(
         sources.mkdir()
         for name, text in files.items():
             (sources / name).write_text(text, encoding="utf-8", newline="\n")
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=max(2, len(os.sched_getaffinity(0)))) as pool:
             runtime = pool.submit(_runtime, tools, trace)
             generated = directory / "cpp"
             _verilate(tools, [sources / name for name in files], top, generated, trace)
@@ -202,11 +213,12 @@ def build_library(
             flags = [f"-D{name}={value}" for name, value in defines.items()]
             # A model that only draws waveforms runs some thousand cycles: its build is what takes
             # time, a third of it as one unit that is not optimised.
-            merged = [_joined(units)] if trace and not wrap else _merge(units)
-            objects = list(
-                pool.map(lambda unit: _compile(tools, unit, generated, trace, flags), merged)
-            )
-            objects += runtime.result()
+            everything = _SLOW if trace and not wrap else None
+            jobs = [
+                pool.submit(_compile, tools, unit, level, generated, trace, flags)
+                for unit, level in _merge(units, everything)
+            ]
+            objects = [*(job.result() for job in jobs), runtime.result()]
         _run(
             [
                 tools.compiler,
@@ -225,29 +237,43 @@ def build_library(
     return Build(key, directory, cached)
 
 
-def _merge(units: Sequence[Path]) -> list[Path]:
-    """Compile slow-path units as one: most of their time is the headers."""
-    slow = [unit for unit in units if _is_slow(unit)]
-    fast = [unit for unit in units if not _is_slow(unit)]
-    return [*fast, _joined(slow)] if len(slow) > 1 else fast + slow
+def _merge(
+    units: Sequence[Path], everything: tuple[str, ...] | None = None
+) -> list[tuple[Path, tuple[str, ...]]]:
+    """Few units and how hard to optimise each, those that take longest first.
 
+    The headers take a second of every compilation, so what is small or not optimised is compiled
+    together.
 
-def _joined(units: Sequence[Path]) -> Path:
-    """One unit of several, on the slow path."""
-    merged = units[0].with_name("merged__Slow.cpp")
-    merged.write_text("".join(f'#include "{unit.name}"\n' for unit in units), encoding="utf-8")
+    Args:
+        units: sources.
+        everything: how hard to optimise all of them; None where each has its own level.
+    """
+    groups: dict[tuple[str, ...], list[list[Path]]] = {_HOT: [], _SLOW: [], _FAST: []}
+    for unit in units:
+        level = everything or _level(unit)
+        made = groups[level]
+        full = made and level == _HOT and made[-1][0].stat().st_size >= _HOT_SIZE
+        if not made or (full and unit.stat().st_size >= _HOT_SIZE):
+            made.append([])
+        made[-1].append(unit)
+    merged = []
+    for level, made in groups.items():
+        for number, members in enumerate(made):
+            whole = members[0]
+            if len(members) > 1:
+                whole = members[0].with_name(f"merged{level[0]}_{number}.cpp")
+                text = "".join(f'#include "{unit.name}"\n' for unit in members)
+                whole.write_text(text, encoding="utf-8")
+            merged.append((whole, level))
     return merged
 
 
 def _level(unit: Path) -> tuple[str, ...]:
     """How hard to optimise a unit."""
-    if _is_slow(unit):
+    if any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "__Dpi", "pyverilator")):
         return _SLOW
     return _HOT if "___024root__" in unit.name else _FAST
-
-
-def _is_slow(unit: Path) -> bool:
-    return any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "pyverilator"))
 
 
 @dataclass(frozen=True)
@@ -299,28 +325,35 @@ def _verilate(
 
 
 def _compile(
-    tools: _Tools, unit: Path, include: Path, trace: bool, flags: Sequence[str] = ()
+    tools: _Tools,
+    unit: Path,
+    level: Sequence[str],
+    include: Path,
+    trace: bool,
+    flags: Sequence[str] = (),
 ) -> Path:
     target = include / f"{unit.stem}.o"
     command = [tools.compiler, *_COMPILE, f"-DVM_TRACE={trace:d}", f"-DVM_TRACE_VCD={trace:d}"]
-    command += [*_level(unit), *flags, f"-I{include}"]
+    command += [*level, *flags, f"-I{include}"]
     for folder in ("include", "include/vltstd"):
         command.append(f"-I{tools.root / folder}")
     _run([*command, "-c", str(unit), "-o", str(target)])
     return target
 
 
-def _runtime(tools: _Tools, trace: bool) -> list[Path]:
-    """Object files of the Verilator runtime."""
+def _runtime(tools: _Tools, trace: bool) -> Path:
+    """Object file of the Verilator runtime."""
     names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
-    state = hashlib.sha256(json.dumps([names, _COMPILE, _FAST, tools.versions]).encode())
+    text = "".join(f'#include "{name}.cpp"\n' for name in names)
+    state = hashlib.sha256(json.dumps([text, _COMPILE, _RUNTIME, tools.versions]).encode())
 
     def make(directory: Path) -> None:
-        for name in names:
-            _compile(tools, tools.root / "include" / f"{name}.cpp", directory, trace)
+        unit = directory / "runtime.cpp"
+        unit.write_text(text, encoding="utf-8")
+        _compile(tools, unit, _RUNTIME, directory, trace)
 
-    directory, _ = _cached(_RUNTIMES, state.hexdigest()[:32], f"{names[-1]}.o", make)
-    return [directory / f"{name}.o" for name in names]
+    directory, _ = _cached(_RUNTIMES, state.hexdigest()[:32], "runtime.o", make)
+    return directory / "runtime.o"
 
 
 def _cached(kind: str, key: str, witness: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
