@@ -36,6 +36,7 @@ class Case:
         o: output memory before the run, flat codes.
         stall_seed: seed of a hostile environment with random stalls on every memory port
             (``Model.execute``); None: no stalls.
+        a_scale, w_scale: block scales by index of streams SA and SW; None without block scales.
     """
 
     kernel: Kernel
@@ -47,6 +48,8 @@ class Case:
     hi: float
     o: Codes
     stall_seed: int | None = None
+    a_scale: F32 | None = None
+    w_scale: F32 | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,8 @@ def software(array: Array, engine: str = "auto") -> Device:
             case.hi,
             case.o,
             engine,
+            a_scale=case.a_scale,
+            w_scale=case.w_scale,
         )
         return predicted(case.kernel, array, result.o_mem)
 
@@ -128,6 +133,8 @@ def hardware_model(
             case.o,
             case.stall_seed,
             max_cycles=patience * cycles(case.kernel) + _SLACK,
+            a_scale=case.a_scale,
+            w_scale=case.w_scale,
         )
         return Outcome(done.o, done.cycles, done.traffic, done.misconduct)
 
@@ -225,13 +232,16 @@ def restrict(kernel: Kernel, axis: Axis, start: int, length: int) -> Kernel:
     w: int | None = None
     o: int | None = None
     p: int | None = None
+    sa: int | None = None
+    sw: int | None = None
     match axis.dimension:
         case Dimension.OUTER:
-            a = w = o = p = axis.index
+            a = w = o = p = sa = sw = axis.index
         case Dimension.REDUCTION:
-            a = w = outer + axis.index
+            a = w = sa = sw = outer + axis.index
         case Dimension.ROWS:
-            a, o = outer + reduction + axis.index, outer + axis.index
+            a = sa = outer + reduction + axis.index
+            o = outer + axis.index
         case Dimension.A_LANES:
             a = len(kernel.a.loops)
             if kernel.mode is Mode.WEIGHT_STATIONARY:
@@ -240,6 +250,7 @@ def restrict(kernel: Kernel, axis: Axis, start: int, length: int) -> Kernel:
                 o = len(kernel.o.loops) - 1
         case Dimension.W_LANES:
             w, o, p = len(kernel.w.loops), len(kernel.o.loops), len(kernel.p.loops)
+            sw = outer + reduction
 
     def lengths(dimension: Dimension, old: tuple[int, ...]) -> tuple[int, ...]:
         if axis.dimension is not dimension:
@@ -255,6 +266,8 @@ def restrict(kernel: Kernel, axis: Axis, start: int, length: int) -> Kernel:
         w=_restrict(kernel.w, w, start, length),
         o=_restrict(kernel.o, o, start, length),
         p=_restrict(kernel.p, p, start, length),
+        sa=None if kernel.sa is None else _restrict(kernel.sa, sa, start, length),
+        sw=None if kernel.sw is None else _restrict(kernel.sw, sw, start, length),
     )
 
 
@@ -284,15 +297,18 @@ def squeeze(kernel: Kernel) -> Kernel:
     inner = [first + i for i in reduction]
     last_w = [len(kernel.w.loops) - 1] if stationary else []
     o_rows = [first + i for i in rows] if stationary else [len(kernel.o.loops) - 1]
+    a_loops = [*outer, *inner, *(second + i for i in rows)]
     return replace(
         kernel,
         outer=tuple(kernel.outer[i] for i in outer),
         reduction=tuple(kernel.reduction[i] for i in reduction),
         rows=tuple(kernel.rows[i] for i in rows),
-        a=_keep(kernel.a, [*outer, *inner, *(second + i for i in rows)]),
+        a=_keep(kernel.a, a_loops),
         w=_keep(kernel.w, [*outer, *inner, *last_w]),
         o=_keep(kernel.o, [*outer, *o_rows]),
         p=_keep(kernel.p, outer),
+        sa=None if kernel.sa is None else _keep(kernel.sa, a_loops),
+        sw=None if kernel.sw is None else _keep(kernel.sw, [*outer, *inner]),
     )
 
 

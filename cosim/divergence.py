@@ -20,7 +20,7 @@ from cosim.minimise import Minimised, minimise
 from cosim.model import Model, Waveform
 from cosim.vcd import PERIOD, Waves, read, save_file
 from formats.errors import SystolabError
-from rtl.gemm import gemm_kernel
+from rtl.block_gemm import product_kernel
 from rtl.hardware import hardware
 from rtl.kernel import Array, Mode
 
@@ -91,13 +91,17 @@ class Divergence:
         context = self._context
         array = context.array
         data = Data(array, np.random.default_rng(context.seed))
-        before = data.case(gemm_kernel(array, 2 * array.rows, 2 * array.rows, 2 * array.cols))
-        for warm in (None, before):
-            device = hardware_model(array, context.model, fresh=True, warm=warm)
-            small = minimise(case, array, context.software, device)
-            if small is not None:
-                return small, warm
-        return minimise(case, array, context.software, context.rtl), None
+        size = 2 * array.rows
+        before = data.case(product_kernel(array, size, size, 2 * array.cols))
+        try:
+            for warm in (None, before):
+                device = hardware_model(array, context.model, fresh=True, warm=warm)
+                small = minimise(case, array, context.software, device)
+                if small is not None:
+                    return small, warm
+            return minimise(case, array, context.software, context.rtl), None
+        except SystolabError:  # the array hangs, or leaves its memories
+            return None, None
 
     def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
         """The output element, and the operands that are left."""
@@ -146,7 +150,15 @@ class Divergence:
         if warm is not None:
             hardware_model(self._context.array, self._traced)(warm)
         memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
-        self._traced.run(case.kernel, *memories, case.stall_seed, waveform, _LONGEST)
+        self._traced.run(
+            case.kernel,
+            *memories,
+            case.stall_seed,
+            waveform,
+            _LONGEST,
+            a_scale=case.a_scale,
+            w_scale=case.w_scale,
+        )
         return read(waveform.path)
 
 

@@ -18,9 +18,12 @@ from cosim.check.binary32 import canonical_bits
 from formats import softfloat as sf
 from formats.engines.spec import units
 from formats.format import Format
+from formats.postprocess import to_binary32
 from formats.tensor import Codes
 from rtl.hardware import operand_width, specialise
 from rtl.kernel import AccessPattern, Array, Mode
+
+_MINUS_ZERO = 0x80000000
 
 
 class Arithmetic:
@@ -64,11 +67,34 @@ class Arithmetic:
         """Sum at the accumulator's width."""
         p = self.parameters
         if p.float32:
-            return _bits(sf.add(_float(x), _float(y)))
+            return add32(x, y)
         half = 1 << (p.acc_bits - 1)
         if p.saturate:
             return min(max(x + y, -half), half - 1)
         return (x + y + half) % (2 * half) - half
+
+    def binary32(self, total: int) -> int:
+        """Bits of a sum as a binary32."""
+        p = self.parameters
+        if p.float32:
+            return total
+        numbers = np.array([total], dtype=object if p.acc_bits > 63 else np.int64)
+        return int(to_binary32(numbers, p.acc_lsb, softfloat=True).view(np.uint32)[0])
+
+
+def multiply32(x: int, y: int) -> int:
+    """Product of two binary32 values, all given by their bits."""
+    return _bits(sf.multiply(_float(x), _float(y)))
+
+
+def add32(x: int, y: int) -> int:
+    """Sum of two binary32 values, all given by their bits."""
+    return _bits(sf.add(_float(x), _float(y)))
+
+
+def scaled32(sum_: int, factor: int) -> int:
+    """Bits of a column sum (a binary32) times its scale: +0 where the sum is zero."""
+    return multiply32(sum_, factor) if sum_ << 1 & 0xFFFFFFFF else 0
 
 
 def _one(fmt: Format, code: int) -> NDArray[np.float32]:
@@ -91,17 +117,21 @@ class Sum:
         outer: outer iteration.
         tile: reduction tile (weight-stationary) or 0.
         row: accumulator row.
-        value: the sum as it enters the accumulator.
+        value: the sum as it leaves the column's processing elements.
+        addend: what enters the accumulator: ``value``, block-scaled the bits of a binary32.
         total: the accumulator after it.
         terms: (reduction step, PE row, product) of every nonzero product in it.
+        scales: bits of the scales of A's and W's block.
     """
 
     outer: int
     tile: int
     row: int
     value: int
+    addend: int
     total: int
     terms: tuple[tuple[int, int, int], ...]
+    scales: tuple[int, int] | None = None
 
 
 class Expected:
@@ -175,9 +205,43 @@ class Expected:
                         value = arithmetic.add(value, product)
                         if product:
                             terms.append((tile * lanes + lane, lane, product))
-                    totals[row] = value if tile == 0 else arithmetic.add(totals[row], value)
-                    result.append(Sum(outer, tile, row, value, totals[row], tuple(terms)))
+                    scales = self._scales(index, row, column)
+                    if scales is None:
+                        addend = value
+                        total = value if tile == 0 else arithmetic.add(totals[row], value)
+                    else:
+                        addend = scaled32(arithmetic.binary32(value), multiply32(*scales))
+                        addend = 0 if addend == _MINUS_ZERO else addend
+                        total = addend if tile == 0 else add32(totals[row], addend)
+                    totals[row] = total
+                    result.append(Sum(outer, tile, row, value, addend, total, tuple(terms), scales))
         return result
+
+    def _scales(self, tile: int, row: int, column: int) -> tuple[int, int] | None:
+        """Bits of the block scales of one column sum; None without block scales."""
+        case = self.case
+        if case.a_scale is None or case.w_scale is None:
+            return None
+        a = case.a_scale.view(np.uint32)[self._a_scales[tile * self.kernel.bank_rows + row]]
+        return int(a), int(case.w_scale.view(np.uint32)[self._w_scales[tile, column]])
+
+    @cached_property
+    def _a_scales(self) -> NDArray[np.int64]:
+        """Index of the scale of every A vector."""
+        assert self.kernel.sa is not None
+        return self.kernel.sa.addresses()[:, 0]
+
+    @cached_property
+    def _w_scales(self) -> NDArray[np.int64]:
+        """Index of the scale of every column of every tile."""
+        assert self.kernel.sw is not None
+        return self.kernel.sw.addresses()
+
+    def scale_requests(self) -> dict[str, list[int]]:
+        """Indices in the order in which streams SA and SW request them, by stream."""
+        if not self.kernel.block_scaled:
+            return {}
+        return {"sa": self._a_scales.tolist(), "sw": self._w_scales.reshape(-1).tolist()}
 
     def _output_sums(self, column: int) -> list[Sum]:
         arithmetic = self.arithmetic
@@ -192,7 +256,7 @@ class Expected:
                     value = arithmetic.add(value, product)
                     if product:
                         terms.append((step, row, product))
-                result.append(Sum(outer, 0, row, value, value, tuple(terms)))
+                result.append(Sum(outer, 0, row, value, value, value, tuple(terms)))
         return result
 
     def output_element(self, address: int) -> tuple[int, int, int]:

@@ -8,25 +8,21 @@ The earliest difference is the place.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.case import Case
 from cosim.check import binary32
-from cosim.check.binary32 import canonical_bits
 from cosim.check.value import binary32_text, code_text, comparison32, exact
-from cosim.expected import Expected, Sum, first_difference
+from cosim.expected import Expected, Sum, add32, first_difference, multiply32
+from cosim.locate_scales import SCALING, SUM_DELAY, first_wrong, output_of
 from cosim.vcd import Signal, Waves
-from formats import softfloat as sf
 from formats.format import Format
-from formats.postprocess import to_binary32
 from rtl.hardware import operand_words
 from rtl.kernel import Array
-
-F32 = NDArray[np.float32]
 
 CORE = "TOP.systolab_top.u_core."
 _PIPELINE = 4  # cycles between a stream's issue and its vector, at most
@@ -61,6 +57,8 @@ class Locator:
         self._expected = Expected(case, array)
         self._case = case
         self._parameters = self._expected.arithmetic.parameters
+        # Of the accumulators.
+        self._binary32 = self._parameters.float32 or self._parameters.block_scaled
 
     def first(self) -> Place | None:
         """The earliest wrong signal, or None where all that are known are right."""
@@ -69,6 +67,7 @@ class Locator:
             *self._operands(),
             *self._decoders(),
             *self._elements(),
+            *self._scales(),
             *self._columns(),
             *self._postprocessing(),
         ]
@@ -90,6 +89,7 @@ class Locator:
             ("a", "line", expected.a_lines()),
             ("w", "line", expected.w_lines()),
             ("p", "index", expected.parameters()),
+            *((stream, "index", wanted) for stream, wanted in expected.scale_requests().items()),
         ):
             value = self._signal(f"{stream}_req_{target}_o")
             valid = self._signal(f"{stream}_req_valid_o")
@@ -279,30 +279,17 @@ class Locator:
         self, scope: str, column: int, item: Sum, cycle: int, value: Signal, total: Signal
     ) -> Place | None:
         found = self._number(value, cycle)
-        place: tuple[tuple[str, str], ...] = (
-            ("output", f"outer iteration {item.outer}, row {item.row}, column {column}"),
-            ("reduction tile", str(item.tile)),
-        )
-        if found != item.value:
-            elements = [
-                f"PE ({pe}, {column}), reduction step {step}, product {self._show(product)}"
-                for step, pe, product in item.terms
-            ]
+        if found != item.addend and item.scales is None:
+            return self._wrong_sum(scope, column, item, cycle, found, cycle)
+        place = output_of(item, column)
+        if found != item.addend:
             rows: tuple[tuple[str, str], ...] = (
                 *place,
-                ("expected sum", self._show(item.value)),
+                ("expected scaled sum", self._show(item.addend)),
                 ("found", self._show(found)),
-                ("made of", "; ".join(elements) or "no products: zero"),
             )
-            if len(item.terms) == 1:
-                step, pe, _ = item.terms[0]
-                acted = cycle - (self._array.rows - pe)
-                rows += (
-                    ("reduction step", str(step)),
-                    ("PE", f"row {pe}, column {column}, acting in cycle {acted}"),
-                )
             name = CORE + scope + "sum_i"
-            return Place(cycle, 4, name, f"processing elements of column {column}", rows)
+            return Place(cycle, 4, name, f"scaling of column {column}", rows)
         written = self._number(total, cycle)
         if written != item.total:
             rows = (
@@ -313,10 +300,82 @@ class Locator:
             return Place(cycle, 5, CORE + scope + "sum", f"accumulator of column {column}", rows)
         return None
 
+    def _wrong_sum(
+        self, scope: str, column: int, item: Sum, cycle: int, found: int, summed: int
+    ) -> Place:
+        """A wrong sum of processing elements.
+
+        Args:
+            scope: instance whose ``sum_i`` it is.
+            column: of the array.
+            item: what is expected.
+            cycle: in which it is wrong.
+            found: what the column sum is.
+            summed: cycle after the one in which the last PE of the column acts.
+        """
+        show = self._show_sum
+        elements = [
+            f"PE ({pe}, {column}), reduction step {step}, product {show(product)}"
+            for step, pe, product in item.terms
+        ]
+        rows: tuple[tuple[str, str], ...] = (
+            *output_of(item, column),
+            ("expected sum", show(item.value)),
+            ("found", show(found)),
+            ("made of", "; ".join(elements) or "no products: zero"),
+        )
+        if len(item.terms) == 1:
+            step, pe, _ = item.terms[0]
+            acted = summed - (self._array.rows - pe)
+            rows += (
+                ("reduction step", str(step)),
+                ("PE", f"row {pe}, column {column}, acting in cycle {acted}"),
+            )
+        name = CORE + scope + "sum_i"
+        return Place(cycle, 4, name, f"processing elements of column {column}", rows)
+
+    def _scales(self) -> Iterator[Place]:
+        """Column sums and their block scales, up to the product that enters the accumulator.
+
+        A vector's sum is due a fixed number of the core's cycles after the vector is issued.
+        """
+        issue = self._signal("a_issue")
+        if not self._parameters.block_scaled or issue is None:
+            return
+        moving = self._cycles()
+        after = dict(itertools.pairwise(moving))
+        issued = [i for i, cycle in enumerate(moving) if issue.at(cycle)]
+        for column in range(self._expected.kernel.w.lanes):
+            scope = f"g_block_scaled.g_scale[{column}].u_scale."
+            signals = {
+                name: signal
+                for name in (*SCALING, "sum_i")
+                if (signal := self._signal(scope + name)) is not None
+            }
+            if "sum_i" not in signals:
+                continue
+            due = [i + self._array.rows + SUM_DELAY + column for i in issued]
+            cycles = [moving[i] for i in due if i < len(moving)]
+            for cycle, item in zip(cycles, self._expected.sums(column), strict=False):
+                found = signals["sum_i"].signed(cycle)
+                if found != item.value:
+                    yield self._wrong_sum(scope, column, item, cycle, found, cycle)
+                    break
+                wrong = first_wrong(item, signals, cycle, after.get(cycle), self._expected)
+                if wrong is not None:
+                    at, name, rows = wrong
+                    block = f"{SCALING[name]} of column {column}"
+                    rows = (*output_of(item, column), *rows)
+                    yield Place(at, 4, CORE + scope + name, block, rows)
+                    break
+
     def _number(self, signal: Signal, cycle: int) -> int:
-        return signal.at(cycle) if self._parameters.float32 else signal.signed(cycle)
+        return signal.at(cycle) if self._binary32 else signal.signed(cycle)
 
     def _show(self, number: int) -> str:
+        return binary32_text(number) if self._binary32 else self._show_sum(number)
+
+    def _show_sum(self, number: int) -> str:
         if self._parameters.float32:
             return binary32_text(number)
         value = number * 2.0**self._parameters.acc_lsb
@@ -335,8 +394,8 @@ class Locator:
         cycles = self._cycles(enable)
         steps: tuple[tuple[int, str, tuple[str, ...], Callable[..., int]], ...] = (
             (0, "converted", ("acc_i",), self._convert),
-            (1, "scaled", ("converted_q", "scale_i"), _multiply),
-            (2, "biased", ("scaled_q", "bias_i"), _add),
+            (1, "scaled", ("converted_q", "scale_i"), multiply32),
+            (2, "biased", ("scaled_q", "bias_i"), add32),
             (3, "clamped", ("biased_q", "low_i", "high_i"), _clamp),
             (3, "code", ("clamped",), self._encode),
         )
@@ -380,7 +439,7 @@ class Locator:
         outer = [item.outer for item in finished]
         scale = self._case.scale[index].view(np.uint32)
         bias = self._case.bias[index].view(np.uint32)
-        mask = (1 << self._parameters.acc_bits) - 1
+        mask = 0xFFFFFFFF if self._binary32 else (1 << self._parameters.acc_bits) - 1
         for step, name, wanted in (
             (0, "acc_i", [item.total & mask for item in finished]),
             (1, "scale_i", [int(scale[i]) for i in outer]),
@@ -403,33 +462,15 @@ class Locator:
                 yield Place(at[i], 5, CORE + scope + name, block, rows)
 
     def _convert(self, acc: int) -> int:
-        p = self._parameters
-        if p.float32:
+        if self._binary32:
             return acc
-        number = acc - (1 << p.acc_bits) if acc >> (p.acc_bits - 1) else acc
-        values = np.array([number], dtype=object if p.acc_bits > 63 else np.int64)
-        return int(to_binary32(values, p.acc_lsb, softfloat=True).view(np.uint32)[0])
+        bits = self._parameters.acc_bits
+        number = acc - (1 << bits) if acc >> (bits - 1) else acc
+        return self._expected.arithmetic.binary32(number)
 
     def _encode(self, word: int) -> int:
         x = np.array([word], np.uint32).view(np.float32)
         return int(self._array.out.encode(x)[0])
-
-
-def _pair(x: int, y: int) -> tuple[F32, F32]:
-    both = np.array([x, y], np.uint32).view(np.float32)
-    return both[:1], both[1:]
-
-
-def _word(x: F32) -> int:
-    return int(canonical_bits(x)[0])
-
-
-def _multiply(x: int, y: int) -> int:
-    return _word(sf.multiply(*_pair(x, y)))
-
-
-def _add(x: int, y: int) -> int:
-    return _word(sf.add(*_pair(x, y)))
 
 
 def _clamp(x: int, low: int, high: int) -> int:

@@ -97,6 +97,8 @@ def minimise(
         _zero(search, True, array.act.zero_code)
         _zero(search, False, array.weight.zero_code)
         _plain_parameters(search)
+        _plain_scales(search, True)
+        _plain_scales(search, False)
         if search.runs >= limit or _size(search.case) == before[1]:
             break
     search.keeps(replace(search.case, kernel=squeeze(search.case.kernel)))
@@ -104,11 +106,14 @@ def minimise(
     return Minimised(search.case, search.difference, search.runs, start)
 
 
-def _size(case: Case) -> tuple[int, int, int, int]:
+def _size(case: Case) -> tuple[int, ...]:
     """What minimisation makes smaller; equal before and after a round that achieved nothing."""
     work = sum(length for _, length in axes(case.kernel))
     bias = int(np.count_nonzero(case.bias))
-    return work, int(np.count_nonzero(case.a)), int(np.count_nonzero(case.w)), bias
+    scales = sum(
+        int(np.count_nonzero(x != 1)) for x in (case.a_scale, case.w_scale) if x is not None
+    )
+    return work, int(np.count_nonzero(case.a)), int(np.count_nonzero(case.w)), bias, scales
 
 
 def _shrink(search: _Search, axis: Axis) -> int:
@@ -152,6 +157,30 @@ def _zero(search: _Search, is_a: bool, zero: int) -> None:
         chunk //= 2
 
 
+def _plain_scales(search: _Search, is_a: bool) -> None:
+    """Make as many block scales of A (else of W) as possible 1, in ever smaller chunks."""
+    pattern = search.case.kernel.sa if is_a else search.case.kernel.sw
+    if pattern is None:
+        return
+    used = np.unique(pattern.addresses())
+    chunk = len(used)
+    while chunk > 0:
+        for begin in range(0, len(used), chunk):
+            memory = search.case.a_scale if is_a else search.case.w_scale
+            assert memory is not None
+            addresses = used[begin : begin + chunk]
+            if (memory[addresses] == 1).all():
+                continue
+            memory = memory.copy()
+            memory[addresses] = 1
+            search.keeps(
+                replace(search.case, a_scale=memory)
+                if is_a
+                else replace(search.case, w_scale=memory)
+            )
+        chunk //= 2
+
+
 def _plain_parameters(search: _Search) -> None:
     """Unit scale, no bias, no clamp, where the difference survives it."""
     ones, zeros = np.ones_like(search.case.scale), np.zeros_like(search.case.bias)
@@ -181,12 +210,26 @@ def _trimmed(case: Case, line: int) -> Case:
     a, a_mem = _rebased(kernel.a, case.a, line)
     w, w_mem = _rebased(kernel.w, case.w, line)
     o, o_mem = _rebased(kernel.o, case.o, line)
-    index = kernel.p.addresses()
-    low, high = int(index.min()), int(index.max()) + 1
-    p = replace(kernel.p, base=kernel.p.base - low)
+    p, (scale, bias) = _indexed(kernel.p, case.scale, case.bias)
     kernel = replace(kernel, a=a, w=w, o=o, p=p)
-    scale, bias = case.scale[low:high], case.bias[low:high]
-    return replace(case, kernel=kernel, a=a_mem, w=w_mem, o=o_mem, scale=scale, bias=bias)
+    case = replace(case, kernel=kernel, a=a_mem, w=w_mem, o=o_mem, scale=scale, bias=bias)
+    if kernel.sa is None or kernel.sw is None:
+        return case
+    assert case.a_scale is not None
+    assert case.w_scale is not None
+    sa, (a_scale,) = _indexed(kernel.sa, case.a_scale)
+    sw, (w_scale,) = _indexed(kernel.sw, case.w_scale)
+    kernel = replace(kernel, sa=sa, sw=sw)
+    return replace(case, kernel=kernel, a_scale=a_scale, w_scale=w_scale)
+
+
+def _indexed(
+    pattern: AccessPattern, *memories: NDArray[np.float32]
+) -> tuple[AccessPattern, list[NDArray[np.float32]]]:
+    """A pattern of indices and its memories, cut to what it reaches."""
+    index = pattern.addresses()
+    low, high = int(index.min()), int(index.max()) + 1
+    return replace(pattern, base=pattern.base - low), [memory[low:high] for memory in memories]
 
 
 def _rebased(pattern: AccessPattern, memory: Codes, line: int) -> tuple[AccessPattern, Codes]:

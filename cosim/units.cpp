@@ -10,6 +10,11 @@
 #include "Vsystolab_units.h"
 #include "verilated.h"
 
+// Whether the array scales its column sums.
+#ifndef BLOCK_SCALED
+#define BLOCK_SCALED 0
+#endif
+
 #ifdef SYSTOLAB_MUTANTS
 static int selected_mutant = 0;
 extern "C" int systolab_selected_mutant() { return selected_mutant; }
@@ -147,5 +152,29 @@ void units_isolated(Units* units, int64_t n, int64_t words, const uint32_t* a, c
     out[4] = top.encoder_code_o;
   }
 }
+#if BLOCK_SCALED
+// The sum of cycle i comes out scaled after the clock edge of cycle i + 1. The scale of W that it
+// may take is loaded in cycle i - 1.
+void units_scale(Units* units, int64_t n, int64_t words, const uint32_t* sums, const uint32_t* act,
+                 const uint32_t* weight, const uint8_t* first, uint32_t* scaled) {
+  auto& top = units->top;
+  top.rst_ni = 1;
+  for (int64_t i = -1; i <= n; ++i) {
+    const bool valid = i >= 0 && i < n;
+    top.valid_i = valid;
+    if (valid) {
+      put(top.convert_i, sums + words * i);
+      top.scale_act_i = act[i];
+      top.scale_first_i = first[i];
+    }
+    top.scale_weight_i = i + 1 < n ? weight[i + 1] : 0;
+    top.clk_i = 0;
+    top.eval();
+    top.clk_i = 1;
+    top.eval();
+    if (i >= 1) scaled[i - 1] = top.scaled_o;
+  }
+}
+#endif
 
 }  // extern "C"

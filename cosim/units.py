@@ -1,7 +1,8 @@
 """The arithmetic blocks of an array one by one: decoders, encoder, binary32 units.
 
 A generated harness module instantiates each block with the array's parameters; a native driver
-evaluates a whole batch of cases in one call. All of them are combinational.
+evaluates a whole batch of cases in one call. All of them are combinational, but for the scaling of
+column sums in a block-scaled array, which is a pipeline.
 """
 
 from __future__ import annotations
@@ -48,6 +49,14 @@ def harness(hardware: Hardware) -> str:
         else f"  systolab_int_to_f32 #(.Width({p.acc_bits}), .Lsb({p.acc_lsb})) u_convert (\n"
         "    .valid_i(valid_i), .x_i(convert_i), .value_o(converted_o)\n  );"
     )
+    scaling = ""
+    if p.block_scaled:
+        ports += [
+            *(("input", 1, name) for name in ("clk_i", "rst_ni", "scale_first_i")),
+            *(("input", 32, name) for name in ("scale_act_i", "scale_weight_i")),
+            ("output", 32, "scaled_o"),
+        ]
+        scaling = _COLUMN_SCALE.format(width=p.acc_bits, lsb=p.acc_lsb)
     declared = ",\n".join(
         f"  {direction:6} logic {f'[{width - 1}:0]' if width > 1 else '':8} {name}"
         for direction, width, name in ports
@@ -74,7 +83,21 @@ module {TOP} (
     .valid_i(valid_i), .x_i(a_i), .low_i(low_i), .high_i(high_i), .value_o(clamped_o)
   );
 {convert}
-endmodule
+{scaling}endmodule
+"""
+
+
+_COLUMN_SCALE = """
+  logic        unused_valid;
+  logic        unused_first;
+  logic [31:0] unused_act;
+  systolab_column_scale #(.SumWidth({width}), .Lsb({lsb})) u_scale (
+    .clk_i(clk_i), .rst_ni(rst_ni), .en_i(1'b1),
+    .valid_i(valid_i), .first_i(scale_first_i), .act_i(scale_act_i),
+    .valid_o(unused_valid), .first_o(unused_first), .act_o(unused_act),
+    .load_i(1'b1), .weight_i(scale_weight_i),
+    .sum_i(convert_i), .scaled_o(scaled_o)
+  );
 """
 
 
@@ -98,6 +121,8 @@ class Units:
         array = hardware.array
         description = {"units": array.name, "act": array.act.name, "weight": array.weight.name}
         defines = {} if mutant is None else {"SYSTOLAB_MUTANTS": 1}
+        if array.block_scaled:
+            defines["BLOCK_SCALED"] = 1
         built = build_library(files, TOP, DRIVER, defines, description)
         self._library = ctypes.CDLL(str(built.library))
         self._library.units_new.restype = ctypes.c_void_p
@@ -148,6 +173,22 @@ class Units:
         x, low, high = (np.ascontiguousarray(v, dtype=np.uint32) for v in (x, low, high))
         out = np.empty_like(x)
         self._call("units_clamp", len(x), x, low, high, out)
+        return out
+
+    def scale(self, sums: U32, act: U32, weight: U32, first: NDArray[np.bool_]) -> U32:
+        """Scaled column sums of a block-scaled array, one a cycle; scales are given by their bits.
+
+        Args:
+            sums: column sums [n, words].
+            act: scales of A [n].
+            weight: scales of W [n]: one is loaded in every cycle.
+            first: whether a sum is the first of its tile [n] and takes the loaded scale of W; the
+                others keep that of the one before.
+        """
+        sums, act, weight = (np.ascontiguousarray(x, dtype=np.uint32) for x in (sums, act, weight))
+        flags = np.ascontiguousarray(first, dtype=np.uint8)
+        out = np.empty_like(act)
+        self._call("units_scale", len(act), self.words, sums, act, weight, flags, out)
         return out
 
     def convert(self, acc: U32) -> U32:

@@ -57,10 +57,11 @@ def mx(family: str, element: str | None) -> BlockFormat:
     if family == "mxint8":
         return BlockFormat(Fixed(8, 6), scaling, family)
     known = _MX_ELEMENTS[family]
-    chosen = known[0] if element is None else element
+    # In OCP MX, E4M3 is what is called e4m3fn elsewhere.
+    chosen = known[0] if element is None else {"e4m3": "e4m3fn"}.get(element, element)
     if chosen not in known:
         raise SystolabError(
-            f"Element format of {family} must be {' or '.join(known)}, not {chosen!r}"
+            f"Element format of {family} must be {' or '.join(known)}, not {element!r}"
         )
     name = family if chosen == known[0] else f"{family}:{chosen}"
     return BlockFormat(Float(NAMED[chosen], chosen), scaling, name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from formats.errors import SystolabError
 from formats.format import Format
 from formats.tensor import Codes, QuantizedTensor
-from rtl.gemm import Strides, ragged
+from rtl.gemm import Strides, gemm_kernel, ragged
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
 
 
@@ -56,6 +56,30 @@ def block_gemm(array: Array, a: QuantizedTensor, w: QuantizedTensor) -> BlockGem
         a.scale.reshape(-1),
         w.scale.reshape(-1),
     )
+
+
+def product_kernel(
+    array: Array, m: int, k: int, n: int, mode: Mode = Mode.WEIGHT_STATIONARY
+) -> Kernel:
+    """Kernel of a product of row-major matrices on any array.
+
+    On a block-scaled one operands are in the blocks of the activations' format, or of the weights'.
+
+    Args:
+        array: machine configuration.
+        m: rows of A and O.
+        k: columns of A, rows of W.
+        n: columns of W and O.
+        mode: dataflow; block-scaled it is weight-stationary.
+    """
+    if not array.block_scaled:
+        return gemm_kernel(array, m, k, n, mode)
+    return block_gemm_kernel(array, m, k, n, block_length(array))
+
+
+def block_length(array: Array) -> int:
+    """Elements of a block: of the activations' format, or the weights'; else the array's rows."""
+    return array.act.scaling.block or array.weight.scaling.block or array.rows
 
 
 def block_gemm_kernel(

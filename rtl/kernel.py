@@ -349,6 +349,17 @@ class Array:
             )
 
     @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Dataflows that the array runs."""
+        return (Mode.WEIGHT_STATIONARY,) if self.block_scaled else tuple(Mode)
+
+    @property
+    def sums(self) -> str:
+        """How products are summed, in words."""
+        exact = "exact within a tile, float32 between tiles"
+        return exact if self.block_scaled else str(self.accumulator)
+
+    @property
     def name(self) -> str:
         """Shape as it is written on the command line, for example ``16x16``."""
         return f"{self.rows}x{self.cols}"

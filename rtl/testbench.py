@@ -18,7 +18,7 @@ from rtl.block_gemm import block_gemm_kernel
 from rtl.descriptor import descriptor
 from rtl.gemm import gemm_kernel
 from rtl.hardware import TOP
-from rtl.kernel import AccessPattern, Array, Kernel, Mode
+from rtl.kernel import AccessPattern, Array, Kernel
 from rtl.timing import cycles
 from rtl.values import run
 
@@ -58,7 +58,7 @@ def example_vectors(array: Array, seed: int = 0) -> list[Vectors]:
     """Matrix products that use every lane and leave ragged edges, in every dataflow."""
     rng = np.random.default_rng(seed)
     result = []
-    for mode in (Mode.WEIGHT_STATIONARY,) if array.block_scaled else Mode:
+    for mode in array.modes:
         for m, k, n in ((3, 2, 2), (2 * array.rows + 3, 2 * array.rows + 1, array.cols + 2)):
             if array.block_scaled:
                 kernel = block_gemm_kernel(array, m, k, n, array.rows)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.case import Case
-from cosim.check import inputs
+from cosim.check import block_scales, inputs
 from formats.accumulator import Float32
 from formats.format import Format
 from formats.tensor import Codes
+from rtl.block_gemm import block_gemm_kernel, block_length, product_kernel
 from rtl.gemm import gemm_kernel
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
 
 F32 = NDArray[np.float32]
 
-_MODES = (Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY)
 _WORK = 4000  # vectors of a random kernel's A stream, at most
+_SCALED_TILES = 48  # tiles of a block-scaled one, which the software sums one by one
 MOST_BOUNDARIES = 1 << 15  # values at decision boundaries that one kernel takes as biases
 _SPAN = 1 << 14  # codes a random pattern may spread over
 
@@ -80,7 +82,13 @@ class Data:
             *parameters,
             stored(before, array.out),
             int(rng.integers(0, 1 << 31)) if stalled else None,
+            self.block_scales(kernel.sa),
+            self.block_scales(kernel.sw),
         )
+
+    def block_scales(self, pattern: AccessPattern | None) -> F32 | None:
+        """Random block scales for stream SA or SW of a block-scaled kernel."""
+        return None if pattern is None else block_scales.draw(self.rng, size(pattern))
 
 
 def stored(codes: NDArray[np.integer], fmt: Format) -> Codes:
@@ -100,7 +108,7 @@ def size(pattern: AccessPattern) -> int:
 
 def random_kernel(array: Array, rng: np.random.Generator) -> Kernel:
     """A kernel with any loops, strides, lanes and guards the array takes; O is written once."""
-    mode = _MODES[int(rng.integers(0, 2))]
+    mode = array.modes[int(rng.integers(0, len(array.modes)))]
     stationary = mode is Mode.WEIGHT_STATIONARY
     a_lanes, w_lanes = int(rng.integers(1, array.rows + 1)), int(rng.integers(1, array.cols + 1))
     while True:
@@ -110,7 +118,9 @@ def random_kernel(array: Array, rng: np.random.Generator) -> Kernel:
         vectors = math.prod(outer) * math.prod(reduction) * math.prod(rows)
         fits = math.prod(rows) <= array.acc_rows
         steps = math.prod(reduction) * (a_lanes if stationary else 1)
-        if fits and vectors <= _WORK and steps <= array.k_max:
+        tiles = math.prod(outer) * math.prod(reduction)
+        slow = array.block_scaled and tiles > _SCALED_TILES
+        if fits and vectors <= _WORK and steps <= array.k_max and not slow:
             break
     p_index = _dense(rng, (*outer, w_lanes), gaps=False)
     p_strides = [0 if rng.random() < 0.4 else stride for stride in p_index[:-1]]
@@ -124,7 +134,8 @@ def random_kernel(array: Array, rng: np.random.Generator) -> Kernel:
         w = _random_pattern(rng, (*outer, *reduction), w_lanes)
         o = _output_pattern(rng, (*outer, *tile), w_lanes)
     p = AccessPattern(0, tuple(zip(outer, p_strides, strict=True)), (w_lanes, p_index[-1]))
-    return Kernel(mode, outer, reduction, rows, a, w, o, p)
+    kernel = Kernel(mode, outer, reduction, rows, a, w, o, p)
+    return block_scales.random_patterns(kernel, rng) if array.block_scaled else kernel
 
 
 def _lengths(rng: np.random.Generator, most: int, longest: int) -> tuple[int, ...]:
@@ -194,12 +205,17 @@ def _dense(rng: np.random.Generator, lengths: tuple[int, ...], gaps: bool) -> li
 
 
 def random_gemm(array: Array, rng: np.random.Generator) -> Kernel:
-    """A matrix product of any shape, each matrix row- or column-major."""
+    """A matrix product of any shape, each matrix row- or column-major, in blocks of any length."""
     m, k, n = (int(x) for x in rng.integers(1, 4 * max(array.rows, array.cols) + 2, 3))
     turned = rng.random(3) < 0.5
     shapes = ((m, k), (k, n), (m, n))
     strides = [(1, r) if t else (c, 1) for (r, c), t in zip(shapes, turned, strict=True)]
-    return gemm_kernel(array, m, k, n, _MODES[int(rng.integers(0, 2))], *strides)
+    if array.block_scaled:
+        short = int(rng.integers(1, 3 * array.rows + 1))
+        block = short if rng.random() < 0.5 else block_length(array)
+        return block_gemm_kernel(array, m, k, n, block, *strides)
+    mode = array.modes[int(rng.integers(0, len(array.modes)))]
+    return gemm_kernel(array, m, k, n, mode, *strides)
 
 
 def symmetric(fmt: Format) -> Codes:
@@ -233,9 +249,14 @@ def pipeline(array: Array, rng: np.random.Generator, count: int) -> Case:
     random = inputs.random_binary32(rng, max(0, count - len(edges)), array.out)
     bias = np.concatenate([edges, random]).view(np.float32)
     n = len(bias)
-    kernel = gemm_kernel(array, 1, 1, n)
+    kernel = product_kernel(array, 1, 1, n)
     zeros = stored(np.full(n, array.weight.zero_code), array.weight)
     a = stored(np.array([array.act.zero_code]), array.act)
     scale = rng.choice(np.array([1.0, -1.0, 0.0], np.float32), n)
     before = stored(np.zeros(n, np.int64), array.out)
-    return Case(kernel, a, zeros, scale, bias, -np.inf, np.inf, before)
+    case = Case(kernel, a, zeros, scale, bias, -np.inf, np.inf, before)
+    if not array.block_scaled:
+        return case
+    # Even an infinite product of the block scales makes nothing of a zero sum.
+    wide = block_scales.draw(rng, n, "any")
+    return replace(case, a_scale=block_scales.draw(rng, 1, "E8M0"), w_scale=wide)

@@ -6,6 +6,7 @@ so the expected outputs are zero (or the smallest value) and the output encoder 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import cast
 
@@ -13,19 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.case import Case
-from cosim.check import inputs
+from cosim.check import block_scales, inputs
 from cosim.check.kernels import Data, negated, size, smallest, stored, symmetric
 from formats.accumulator import Float32
 from formats.engines.engine import Result
 from formats.postprocess import to_binary32
 from formats.tensor import Codes
 from rtl import values
+from rtl.block_gemm import block_gemm_kernel, block_length, product_kernel
 from rtl.gemm import gemm_kernel
 from rtl.hardware import specialise
 from rtl.kernel import AccessPattern, Array, Kernel, Mode
 
+_LONGEST_SCALED = 2048  # longest reduction of block-scaled operands
 
-def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
+
+def every_code(array: Array, mode: Mode, lanes: int, rng: np.random.Generator) -> list[Case]:
     """Every code of each operand alone against the smallest magnitude of the other, lossless.
 
     One outer iteration a code: the code sits in one lane and every other product is zero. Of
@@ -35,6 +39,7 @@ def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
         array: the machine.
         mode: dataflow.
         lanes: how many different lanes each code sits in, in turn.
+        rng: block scales are drawn from it.
     """
     cases = []
     R, C = array.rows, array.cols
@@ -67,7 +72,7 @@ def every_code(array: Array, mode: Mode, lanes: int) -> list[Case]:
             stored(np.zeros(size(kernel.o), np.int64), array.out),
         )
         row = np.zeros(n, np.int64) if mode is Mode.WEIGHT_STATIONARY else lane
-        cases.append(nulled(array, case, row))
+        cases.append(nulled(array, block_scales.scaled(array, case, rng), row))
     return cases
 
 
@@ -87,7 +92,8 @@ def _one_by_one(array: Array, mode: Mode, n: int) -> Kernel:
 def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
     """The case with parameters that make the expected outputs zero and any error visible.
 
-    The bias is minus the scaled sum of one accumulator row for each outer iteration; the scale
+    The bias is minus the scaled sum of one accumulator row for each outer iteration (none where it
+    is not finite); the scale
     makes one unit of the sum (or of its binary32 rounding, where that is coarser) more than any
     decision of the output format beside zero. Every output column of every outer iteration must
     have its own parameters.
@@ -108,11 +114,14 @@ def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
         np.inf,
         case.o,
         keep_acc=True,
+        a_scale=case.a_scale,
+        w_scale=case.w_scale,
     )
     assert result.acc is not None
     chosen = cast(Result, result.acc[np.arange(len(row)), row])
     sums = to_binary32(chosen, result.lsb)
-    floor = 0.0 if isinstance(array.accumulator, Float32) else 2.0**result.lsb
+    in_binary32 = array.block_scaled or isinstance(array.accumulator, Float32)
+    floor = 0.0 if in_binary32 else 2.0**result.lsb
     points = array.out.codebook.points
     smallest_step = float(np.abs(points[points != 0]).min()) if (points != 0).any() else 1.0
     gain = 4 * smallest_step  # beyond every decision beside zero
@@ -123,8 +132,10 @@ def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
     with np.errstate(all="ignore"):
         unit = np.maximum(np.spacing(np.abs(sums)).astype(np.float64), floor)
         factor = np.clip(gain / unit, 2.0**-100, 2.0**100).astype(np.float32)
-        scale[index] = factor
-        bias[index] = target - sums * factor if target else -(sums * factor)
+        away = target - sums * factor if target else -(sums * factor)
+    finite = np.isfinite(sums)
+    scale[index] = np.where(finite, factor, np.float32(1))
+    bias[index] = np.where(finite, away, np.float32(0))
     return replace(case, scale=scale, bias=bias, lo=-np.inf, hi=np.inf)
 
 
@@ -132,29 +143,44 @@ def cancelling(array: Array, data: Data, mode: Mode, length: int) -> Case:
     """One output row whose products cancel almost completely, lossless.
 
     The second half of the reduction is the first one negated; one product of the smallest
-    magnitudes is left over.
+    magnitudes is left over. Blocks of the second half are scaled by the same factors as those of
+    the first, made of other scales.
     """
     rng = data.rng
     half = length // 2
     n = array.cols
-    kernel = gemm_kernel(array, 1, 2 * half + 1, n, mode)
-    case = data.case(kernel)
-    a = rng.choice(symmetric(array.act), half)
-    w = rng.choice(symmetric(array.weight), (half, n))
-    tail_w = np.full((1, n), smallest(array.weight))
-    codes = np.concatenate([a, negated(array.act, a), [smallest(array.act)]])
+    if array.block_scaled:
+        block = max(1, min(block_length(array), half))
+        half = half // block * block
+        kernel = block_gemm_kernel(array, 1, 2 * half + 1, n, block)
+        case = data.case(kernel)
+        a, w = (block_scales.near(rng, half // block * count) for count in (1, n))
+        one = np.ones(n, np.float32)
+        case = replace(
+            case,
+            a_scale=np.concatenate([a, 2 * a, one[:1]]),
+            w_scale=np.concatenate([w, w / 2, one]),
+        )
+    else:
+        kernel = gemm_kernel(array, 1, 2 * half + 1, n, mode)
+        case = data.case(kernel)
+    a_codes = rng.choice(symmetric(array.act), half)
+    w_codes = rng.choice(symmetric(array.weight), (half, n))
+    tail = np.full((1, n), smallest(array.weight))
+    codes = np.concatenate([a_codes, negated(array.act, a_codes), [smallest(array.act)]])
     case.a[:] = stored(codes, array.act)
-    case.w[:] = stored(np.concatenate([w, w, tail_w]).reshape(-1), array.weight)
+    case.w[:] = stored(np.concatenate([w_codes, w_codes, tail]).reshape(-1), array.weight)
     return nulled(array, case, np.zeros(1, np.int64))
 
 
-def overflowing(array: Array, data: Data, mode: Mode, length: int) -> Case:
+def overflowing(array: Array, data: Data, mode: Mode, length: int, beyond: bool = False) -> Case:
     """One output row of products of the largest magnitude, of one sign in each column, lossless.
 
-    Columns alternate in sign; the last step is a random product.
+    Columns alternate in sign; the last step is a random product. Block scales are 1, or such that
+    sums go ``beyond`` the largest binary32 about halfway.
     """
     n = array.cols
-    kernel = gemm_kernel(array, 1, length, n, mode)
+    kernel = product_kernel(array, 1, length, n, mode)
     case = data.case(kernel)
     act, weight = inputs.extreme_codes(array.act), inputs.extreme_codes(array.weight)
     positive = _largest(array.act.values, act, 1)
@@ -163,12 +189,19 @@ def overflowing(array: Array, data: Data, mode: Mode, length: int) -> Case:
     w[-1] = data.rng.choice(inputs.usable_codes(array.weight, False), n)
     case.a[:] = stored(np.full(length, positive), array.act)
     case.w[:] = stored(w.reshape(-1), array.weight)
+    if case.a_scale is not None and case.w_scale is not None:
+        half = max(1, length // 2) * array.act.max * array.weight.max
+        power = 128 - math.floor(math.log2(half)) if beyond else 0
+        case.a_scale[:] = 2.0 ** (power // 2)
+        case.w_scale[:] = 2.0 ** (power - power // 2)
     return nulled(array, case, np.zeros(1, np.int64))
 
 
 def edge_lengths(array: Array) -> list[int]:
     """Reductions of largest products that end around the accumulator's limits, and the longest."""
-    limit = array.k_max // array.rows * array.rows  # whole tiles
+    # Block-scaled, the width of the sums depends on the rows alone.
+    longest = min(array.k_max, _LONGEST_SCALED) if array.block_scaled else array.k_max
+    limit = longest // array.rows * array.rows  # whole tiles
     lengths = {3, array.rows, array.rows + 1, 64, limit}
     parameters = specialise(array)
     if not parameters.float32:
@@ -179,7 +212,12 @@ def edge_lengths(array: Array) -> list[int]:
 
 
 def pairs(
-    array: Array, mode: Mode, act: Codes, weight: Codes, background: tuple[Codes, Codes]
+    array: Array,
+    mode: Mode,
+    act: Codes,
+    weight: Codes,
+    background: tuple[Codes, Codes],
+    rng: np.random.Generator,
 ) -> Case:
     """Every code of ``act`` times every code of ``weight``, each added to the same other products.
 
@@ -193,6 +231,7 @@ def pairs(
         weight: codes of W.
         background: codes of A and W, each [t, rows], of the t reduction tiles before the last;
             output-stationary every code is a step of its own.
+        rng: block scales are drawn from it.
     """
     R, C = array.rows, array.cols
     groups = -(-len(weight) // C)
@@ -238,7 +277,7 @@ def pairs(
         np.inf,
         stored(np.zeros(size(kernel.o), np.int64), array.out),
     )
-    return nulled(array, case, row)
+    return nulled(array, block_scales.scaled(array, case, rng), row)
 
 
 def backgrounds(array: Array, rng: np.random.Generator, count: int) -> list[tuple[Codes, Codes]]:
@@ -267,3 +306,20 @@ def backgrounds(array: Array, rng: np.random.Generator, count: int) -> list[tupl
 
 def _largest(table: NDArray[np.float64], codes: Codes, sign: int) -> int:
     return int(codes[int(np.argmax(sign * table[codes]))])
+
+
+def block_sums(array: Array, rng: np.random.Generator) -> list[tuple[Codes, Codes]]:
+    """Sums to which block scales are applied, as codes of A and W, each [tiles, rows].
+
+    The largest in a tile of its own, the smallest product, and a random tile after another.
+    """
+    rows = array.rows
+    formats = (array.act, array.weight)
+    a_large, w_large = (
+        np.full((1, rows), _largest(fmt.values, inputs.extreme_codes(fmt), 1)) for fmt in formats
+    )
+    a_small, w_small = (
+        stored(np.array([[smallest(fmt)] + [fmt.zero_code] * (rows - 1)]), fmt) for fmt in formats
+    )
+    a_any, w_any = (rng.choice(inputs.usable_codes(fmt, False), (2, rows)) for fmt in formats)
+    return [(a_large, w_large), (a_small, w_small), (a_any, w_any)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -9,18 +10,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cosim.case import Case, Difference, compare, compare_conduct
-from cosim.check import inputs, kernels, lossless
+from cosim.check import block_scales, inputs, kernels, lossless
 from cosim.check.context import Context
 from cosim.check.report import Coverage, Finding, StageResult
 from formats.accumulator import Float32
 from formats.errors import SystolabError
 from formats.tensor import Codes
-from rtl.gemm import gemm_kernel
-from rtl.kernel import Mode
+from rtl.block_gemm import product_kernel
+from rtl.kernel import Array
 
 Explain = Callable[[str, Case], Finding]
 
-_MODES = (Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY)
 _ALL_PAIRS = 1 << 18  # operand pairs up to which all of them are tried
 _CANCELLING = 4096  # longest reduction that cancels
 
@@ -110,12 +110,17 @@ def product(machine: Machine) -> StageResult:
     array = machine.context.array
     nothing = np.zeros((0, array.rows), np.uint16)
     selected, coverage, what = _pairs(machine, "product")
+    rng = machine.context.random("product scales")
     cases = (
-        lossless.pairs(array, mode, act, weight, (nothing, nothing))
-        for mode in _MODES
+        lossless.pairs(array, mode, act, weight, (nothing, nothing), rng)
+        for mode in array.modes
         for act, weight in selected
     )
-    return machine.stage("product", cases, f"{what}, in both modes", coverage)
+    return machine.stage("product", cases, f"{what}, {_modes(array)}", coverage)
+
+
+def _modes(array: Array) -> str:
+    return f"{array.modes[0]}, block-scaled" if array.block_scaled else "in both modes"
 
 
 def element(machine: Machine) -> StageResult:
@@ -126,11 +131,12 @@ def element(machine: Machine) -> StageResult:
     selected, _, what = _pairs(machine, "PE")
     sums = lossless.backgrounds(array, rng, count)
     cases = (
-        lossless.pairs(array, _MODES[i % 2], act, weight, background)
+        lossless.pairs(array, array.modes[i % len(array.modes)], act, weight, background, rng)
         for i, background in enumerate(sums)
         for act, weight in selected
     )
-    what = f"{what}, added to {count} extreme and random sums, modes in turn"
+    modes = _modes(array) if array.block_scaled else "modes in turn"
+    what = f"{what}, added to {count} extreme and random sums, {modes}"
     return machine.stage("PE", cases, what)
 
 
@@ -164,14 +170,16 @@ def column(machine: Machine) -> StageResult:
     lengths = lossless.edge_lengths(array)
 
     def cases() -> Iterator[Case]:
-        for mode in _MODES:
+        for mode in array.modes:
             for length in lengths:
                 yield lossless.overflowing(array, data, mode, length)
+                if array.block_scaled:
+                    yield lossless.overflowing(array, data, mode, length, beyond=True)
                 if length <= _CANCELLING:
                     yield lossless.cancelling(array, data, mode, length - 1)
             for i in range(context.effort.columns // 2):
                 k = int(data.rng.integers(1, 12 * array.rows))
-                case = data.case(gemm_kernel(array, 1, k, min(array.cols, 2), mode))
+                case = data.case(product_kernel(array, 1, k, min(array.cols, 2), mode))
                 yield case if i % 2 else lossless.nulled(array, case, np.zeros(1, np.int64))
 
     what = f"cancellation, overflow edges, K up to {lengths[-1]}, {context.effort.columns} random"
@@ -185,17 +193,47 @@ def tile(machine: Machine) -> StageResult:
     data = kernels.Data(array, context.random("tile"))
 
     def cases() -> Iterator[Case]:
-        for mode in _MODES:
-            yield from lossless.every_code(array, mode, context.effort.lanes)
+        for mode in array.modes:
+            yield from lossless.every_code(array, mode, context.effort.lanes, data.rng)
             for _ in range(context.effort.tiles // 2):
                 m = int(data.rng.integers(1, 2 * array.rows + 1))
-                yield data.case(gemm_kernel(array, m, array.rows, array.cols, mode))
+                yield data.case(product_kernel(array, m, array.rows, array.cols, mode))
 
     effort = context.effort
     widest = max(len(inputs.usable_codes(fmt, False)) for fmt in (array.act, array.weight))
     which = "every code" if widest <= inputs.MANY else f"{inputs.MANY:,} codes"
     what = f"{which} alone in {effort.lanes} lane(s), both operands; {effort.tiles} random tiles"
     return machine.stage("tile", cases(), what)
+
+
+def scales(machine: Machine) -> StageResult:
+    """Block scales: every pair of E8M0's, edge and random binary32 values, on several sums."""
+    context = machine.context
+    array, effort = context.array, context.effort
+    if not array.block_scaled:
+        return StageResult("scales", 0, 0, Coverage.SKIPPED, "no block scales")
+    rng = context.random("scales")
+    edges = block_scales.finite_operands(effort.float_patterns)
+    sums = lossless.block_sums(array, rng)
+    side = int(effort.random_floats**0.5) // 2
+
+    def cases() -> Iterator[Case]:
+        for a, w in sums:
+            pairs = (
+                (block_scales.E8M0, block_scales.E8M0),
+                (edges, edges),
+                (block_scales.draw(rng, side, "any"), block_scales.draw(rng, side, "any")),
+            )
+            for a_scales, w_scales in pairs:
+                case = block_scales.pairs(array, a_scales, w_scales, a, w)
+                rows = np.zeros(math.prod(case.kernel.outer), np.int64)
+                yield lossless.nulled(array, case, rows)
+
+    what = (
+        f"all {len(block_scales.E8M0) ** 2:,} pairs of E8M0 scales, {len(edges)}^2 edges, "
+        f"{side}^2 random binary32, each on {len(sums)} sums"
+    )
+    return machine.stage("scales", cases(), what)
 
 
 def whole_kernels(machine: Machine) -> StageResult:
@@ -208,12 +246,16 @@ def whole_kernels(machine: Machine) -> StageResult:
         for i in range(effort.kernels):
             make = kernels.random_gemm if i % 4 == 0 else kernels.random_kernel
             case = data.case(make(array, data.rng))
+            if array.block_scaled and i % 2:
+                rows = data.rng.integers(0, case.kernel.bank_rows, math.prod(case.kernel.outer))
+                case = lossless.nulled(array, case, rows)
             yield case
             if i * effort.stalled // effort.kernels != (i + 1) * effort.stalled // effort.kernels:
                 yield replace(case, stall_seed=int(data.rng.integers(0, 1 << 31)))
 
+    modes = _modes(array) if array.block_scaled else "both modes"
     what = (
-        f"{effort.kernels} random kernels, both modes, any strides, guards and layouts; "
+        f"{effort.kernels} random kernels, {modes}, any strides, guards and layouts; "
         f"{effort.stalled} again with random stalls"
     )
     return machine.stage("kernels", cases(), what)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.check import binary32, inputs
+from cosim.check import binary32, block_scales, inputs
 from cosim.check.binary32 import canonical_bits
 from cosim.check.blocks import Tally
 from cosim.check.context import Context
@@ -43,11 +43,14 @@ def postprocessing(context: Context) -> StageResult:
     _clamp(context, tally, rng, edges)
     if not context.hardware.parameters.float32:
         _convert(context, tally, rng)
+    if context.array.block_scaled:
+        _scale(context, tally, rng)
     _isolated(context, tally, rng)
     return tally.result(
         Coverage.SAMPLED,
         f"SoftFloat: add, multiply: {len(edges)}^2 edge operands, {effort.random_floats:,} random "
-        "and as many close pairs; clamp; conversion; operands that are not valid",
+        "and as many close pairs; clamp; conversion; operands that are not valid"
+        + (f"; {effort.random_floats:,} scaled sums" if context.array.block_scaled else ""),
     )
 
 
@@ -104,14 +107,59 @@ def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32)
         tally.compare(expected, found, explain)
 
 
-def _convert(context: Context, tally: Tally, rng: np.random.Generator) -> None:
-    parameters = context.hardware.parameters
-    bits = parameters.acc_bits
+def _accumulators(context: Context, rng: np.random.Generator) -> U32:
+    """Accumulators (block-scaled: column sums) around every rounding decision [n, words]."""
+    bits = context.hardware.parameters.acc_bits
     numbers = _accumulator_values(bits, rng, context.effort.random_floats // 16)
     words = context.units.words
     mask = (1 << bits) - 1
     data = b"".join((x & mask).to_bytes(4 * words, "little") for x in numbers)
-    acc = np.frombuffer(data, "<u4").astype(np.uint32).reshape(-1, words)
+    return np.frombuffer(data, "<u4").astype(np.uint32).reshape(-1, words)
+
+
+def _scale(context: Context, tally: Tally, rng: np.random.Generator) -> None:
+    """Column sums scaled by the scales of their blocks, in the pipeline of a column."""
+    parameters = context.hardware.parameters
+    count = context.effort.random_floats
+    sums = rng.choice(_accumulators(context, rng), count)
+    edges = block_scales.finite_operands(context.effort.float_patterns)
+    # Powers of two, edges and any finite values, in any combination; near ones, whose products
+    # stay in the range.
+    mixed = [
+        np.where(rng.random(count) < 0.5, block_scales.near(rng, count), rng.choice(pool, count))
+        for pool in (
+            np.concatenate([block_scales.E8M0, edges, block_scales.draw(rng, count, "any")])
+            for _ in range(2)
+        )
+    ]
+    act, weight = mixed
+    first = rng.random(count) < 0.5
+    first[0] = True
+    held = weight[np.maximum.accumulate(np.where(first, np.arange(count), 0))]
+    found = context.units.scale(sums, act.view(np.uint32), weight.view(np.uint32), first)
+    values = from_words(sums, parameters.acc_bits)
+    s = to_binary32(values, parameters.acc_lsb, softfloat=True)
+    x = sf.multiply(s, sf.multiply(act, held))
+    expected = canonical_bits(np.where((s == 0) | (x == 0), np.float32(0), x))
+
+    def explain(i: int) -> Finding:
+        rows = (
+            ("column sum", f"{int(values[i])} * 2^{parameters.acc_lsb}"),
+            ("scale of A", binary32_text(int(act[i : i + 1].view(np.uint32)[0]))),
+            ("scale of W", binary32_text(int(held[i : i + 1].view(np.uint32)[0]))),
+            ("first of its tile", "yes" if first[i] else "no"),
+            *comparison32(int(expected[i]), int(found[i])),
+            ("signal", "scaled_o of systolab_column_scale"),
+        )
+        return Finding("a scaled column sum differs from SoftFloat", rows)
+
+    tally.compare(expected, found, explain)
+
+
+def _convert(context: Context, tally: Tally, rng: np.random.Generator) -> None:
+    parameters = context.hardware.parameters
+    bits = parameters.acc_bits
+    acc = _accumulators(context, rng)
     found = context.units.convert(acc)
     values = from_words(acc, bits)
     expected = canonical_bits(to_binary32(values, parameters.acc_lsb, softfloat=True))

@@ -25,6 +25,7 @@ MACHINE_STAGES: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
     ("PE", machine.element),
     ("column", machine.column),
     ("tile", machine.tile),
+    ("scales", machine.scales),
     ("kernels", machine.whole_kernels),
     ("pipeline", machine.pipeline),
 )
@@ -35,12 +36,18 @@ STAGES = (
     "post-processing",
     "cycles",
 )
+_BLOCK_SCALED_ONLY = ("scales",)
 
 # The stages on single hardware blocks.
 BLOCK_STAGES = (*_FIRST[1:], ("post-processing", postprocessing.postprocessing))
 
 _NEED_UNITS = ("decoder", "encoder", "post-processing")
 _NEED_MODEL = (*(name for name, _ in MACHINE_STAGES), "cycles")
+
+
+def stages_of(array: Array) -> tuple[str, ...]:
+    """The stages that concern an array."""
+    return tuple(x for x in STAGES if array.block_scaled or x not in _BLOCK_SCALED_ONLY)
 
 
 @dataclass(frozen=True)
@@ -51,15 +58,20 @@ class Request:
         array: formats, accumulator and size of the machine.
         level: how much to do.
         seed: of all random inputs.
-        stages: names of the stages to run.
+        stages: names of the stages to run; None: all that concern the array.
         codec: how decoders and encoder are built.
     """
 
     array: Array
     level: Level = Level.NORMAL
     seed: int = 0
-    stages: Collection[str] = STAGES
+    stages: Collection[str] | None = None
     codec: Codec = Codec.AUTO
+
+    @property
+    def chosen(self) -> Collection[str]:
+        """Names of the stages to run."""
+        return stages_of(self.array) if self.stages is None else self.stages
 
     @property
     def subject(self) -> dict[str, str]:
@@ -70,7 +82,7 @@ class Request:
         return {
             "format": " / ".join(formats),
             "array": array.name,
-            "accumulator": str(array.accumulator),
+            "accumulator": array.sums,
             **({"Verilog": " ".join(files)} if files else {}),
             **({} if self.codec is Codec.AUTO else {"codec": str(self.codec)}),
             "level": str(self.level),
@@ -95,10 +107,11 @@ def check(
     Raises:
         SystolabError: a stage is unknown, or the array cannot be generated or built.
     """
-    for name in request.stages:
-        if name not in STAGES:
-            raise SystolabError(f"Stage must be one of {', '.join(STAGES)}, not {name!r}")
     array = request.array
+    for name in request.chosen:
+        if name not in stages_of(array):
+            known = ", ".join(stages_of(array))
+            raise SystolabError(f"Stage must be one of {known}, not {name!r}")
     report = Report(request.subject)
     try:
         built = hardware(array, request.codec) if sources is None else sources
@@ -119,25 +132,25 @@ def _run(
     progress: Callable[[str], None],
 ) -> None:
     progress("build")
-    if any(name in request.stages for name in _NEED_UNITS):
+    if any(name in request.chosen for name in _NEED_UNITS):
         _ = context.units
-    if any(name in request.stages for name in _NEED_MODEL):
+    if any(name in request.chosen for name in _NEED_MODEL):
         _ = context.model
     for name, block in _FIRST:
-        if name in request.stages:
+        if name in request.chosen:
             progress(name)
             report.stages.append(block(context))
     both = Machine(context, explain)
-    timing = "cycles" in request.stages
+    timing = "cycles" in request.chosen
     for name, stage in MACHINE_STAGES:
         # The cycle count is that of the kernels: without other stages it runs those.
-        needed = name in request.stages or (timing and name == "kernels")
+        needed = name in request.chosen or (timing and name == "kernels")
         if needed:
             progress(name)
             result = stage(both)
-            if name in request.stages:
+            if name in request.chosen:
                 report.stages.append(result)
-    if "post-processing" in request.stages:
+    if "post-processing" in request.chosen:
         progress("post-processing")
         report.stages.append(postprocessing.postprocessing(context))
     if timing:
@@ -146,7 +159,7 @@ def _run(
 
 def _software_only(request: Request, report: Report, reason: str) -> Report:
     """The stages of a format that has no hardware: the table, the others skipped."""
-    for name in request.stages:
+    for name in request.chosen:
         if name == "table":
             report.stages.append(blocks.table_of(request.array))
         else:

@@ -22,6 +22,9 @@ from rtl.hardware import specialise
 from rtl.kernel import Array, parse_array
 
 NAME = "check"
+# What a block-scaled array writes: the host puts it in blocks, so it should cost little precision
+# and fit any scale.
+BLOCK_SCALED_OUT = "bfloat16"
 HELP = "compare the software and the RTL of a number format: table, blocks, kernels, cycles"
 
 
@@ -31,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "format", metavar="F", help="number format, for example adaptivfloat:8,3 or my.py:MyFormat"
     )
     parser.add_argument("--weight", metavar="F", help="format of the weights (F)")
-    parser.add_argument("--out", metavar="F", help="format of the outputs (F)")
+    parser.add_argument(
+        "--out", metavar="F", help="format of the outputs (F; bfloat16 where F is block-scaled)"
+    )
     parser.add_argument(
         "--array", default="4x4", metavar="RxC", help="rows and columns of the array (4x4)"
     )
@@ -105,12 +110,15 @@ def _mutate(args: argparse.Namespace, request: Request) -> int:
 def _request(args: argparse.Namespace) -> Request:
     act = registry.get(args.format)
     weight = act if args.weight is None else registry.get(args.weight)
-    out = act if args.out is None else registry.get(args.out)
+    block_scaled = any(fmt.scaling.block is not None for fmt in (act, weight))
+    name = (BLOCK_SCALED_OUT if block_scaled else args.format) if args.out is None else args.out
     rows, cols = parse_array(args.array)
-    accumulator = _accumulator(args.accumulator, act, weight)
+    exact = block_scaled and args.accumulator is None
+    accumulator = Exact() if exact else _accumulator(args.accumulator, act, weight)
     level = Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL
-    array = Array(rows, cols, act, weight, out, accumulator)
-    return Request(array, level, args.seed, args.stage or STAGES, Codec(args.codec))
+    out = registry.get(name)
+    array = Array(rows, cols, act, weight, out, accumulator, block_scaled=block_scaled)
+    return Request(array, level, args.seed, args.stage, Codec(args.codec))
 
 
 def _accumulator(text: str | None, act: Format, weight: Format) -> Accumulator:
