@@ -58,7 +58,9 @@ enum Violation : int32_t {
 };
 
 constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
-constexpr uint64_t kLongestAttempt = 256;     // clock cycles before the reset in mid-kernel
+constexpr int kAttempts = 4;                  // times a kernel is ended by a reset
+constexpr uint64_t kShortestAttempt = 16;     // clock cycles before it, at most this times
+constexpr uint32_t kAttemptSizes = 6;         // a power of two up to 2^5
 constexpr uint64_t kCertainlyBusy = 8;        // core cycles; no kernel is that short
 
 }  // namespace
@@ -440,15 +442,18 @@ int32_t Driver::simulate(SystolabJob* job) {
   Random generator(job->stall_seed);
   if (!job->stall) return attempt(job, nullptr, 0);
   // A reset at any time must leave nothing behind: what follows starts at once, as configured before.
-  const int32_t fault = attempt(job, &generator, 1 + generator.next() % kLongestAttempt);
-  if (fault != kNone) return fault;
-  idle();
-  top_->rst_ni = 0;
-  tick();
-  top_->rst_ni = 1;
-  top_->eval();
-  if (requests()) violate(job, kIdleRequest, 0);
-  if (top_->done_o) violate(job, kNotDone, 0);
+  for (int i = 0; i < kAttempts; ++i) {
+    const uint64_t longest = kShortestAttempt << generator.next() % kAttemptSizes;
+    const int32_t fault = attempt(job, &generator, 1 + generator.next() % longest);
+    if (fault != kNone) return fault;
+    idle();
+    top_->rst_ni = 0;
+    tick();
+    top_->rst_ni = 1;
+    top_->eval();
+    if (requests()) violate(job, kIdleRequest, 0);
+    if (top_->done_o) violate(job, kNotDone, 0);
+  }
   return attempt(job, &generator, 0);
 }
 

@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim import yosys
 from cosim.case import Case, Outcome, compare, hardware_model
 from cosim.check.context import Context, Level
 from cosim.check.machine import Machine
 from cosim.check.report import Finding, JsonValue
 from cosim.check.stages import BLOCK_STAGES, MACHINE_STAGES
 from cosim.model import Model
+from cosim.mutate_equivalent import proved_equal, reason
 from cosim.mutate_source import Mutant, mutants, package, schema
 from cosim.units import Units
 from formats.errors import SystolabError
@@ -32,6 +34,7 @@ from rtl.kernel import Array
 Argument = bool | NDArray[np.generic]
 
 KILLED, SURVIVED, ABSENT = "killed", "survived", "not in this design"
+PROVED, EXPLAINED = "proven equivalent", "explained"
 
 _PACKAGE_FILE = "systolab_mutant_pkg.sv"
 _RANDOM_REGISTERS = 1  # registers that a fault leaves unset must not start as zeros
@@ -43,15 +46,19 @@ class Verdict:
 
     Attributes:
         mutant: the fault.
-        status: killed, survived or not in this design (the array does not contain the logic).
+        status: killed, proven equivalent, explained (``mutate_equivalent.REASONS`` says why nothing
+            outside the machine can tell), survived, or not in this design (the array does not
+            contain the logic).
         stage: the stage that killed it.
         level: the level of the check that killed it.
+        why: the reason of an explained one.
     """
 
     mutant: Mutant
     status: str
     stage: str = ""
     level: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,20 +77,22 @@ class Campaign:
 
     @property
     def survivors(self) -> tuple[Verdict, ...]:
-        """The mutants that no level killed."""
+        """The mutants that no level killed and that nobody knows to be equivalent."""
         return tuple(v for v in self.verdicts if v.status == SURVIVED)
 
     def table(self) -> str:
         """The result as text: one row per block, then the survivors one by one."""
         levels = [str(x) for x in Level if any(v.level == x for v in self.verdicts)]
-        header = ["block", "mutants", *(f"killed {x}" for x in levels), "survived", "absent"]
+        others = (PROVED, EXPLAINED, SURVIVED, ABSENT)
+        short = ("proven equal", "explained", "survived", "absent")
+        header = ["block", "mutants", *(f"killed {x}" for x in levels), *short]
         rows = [header]
         blocks = sorted({v.mutant.block for v in self.verdicts})
         for block in [*blocks, "total"]:
             of = [v for v in self.verdicts if block in (v.mutant.block, "total")]
             killed = [sum(v.level == level for v in of) for level in levels]
             other = Counter(v.status for v in of)
-            cells = [len(of), *killed, other[SURVIVED], other[ABSENT]]
+            cells = [len(of), *killed, *(other[status] for status in others)]
             rows.append([block, *map(str, cells)])
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
         lines = [
@@ -93,16 +102,25 @@ class Campaign:
             )
             for row in rows
         ]
-        present = len(self.verdicts) - self.count(ABSENT)
-        killed_count = self.count(KILLED)
-        share = 100 * killed_count / present if present else 0.0
-        lines.append(f"{killed_count} of {present} mutants killed: {share:.1f} %")
+        equal = self.count(PROVED) + self.count(EXPLAINED)
+        present = len(self.verdicts) - self.count(ABSENT) - equal
+        for level in levels:
+            up_to = levels[: levels.index(level) + 1]
+            count = sum(self.count(KILLED, x) for x in up_to)
+            share = 100 * count / present if present else 0.0
+            lines.append(f"{count} of {present} mutants killed by {level}: {share:.1f} %")
         stages = Counter(v.stage for v in self.verdicts if v.stage)
         lines.append("by stage: " + ", ".join(f"{k} {n}" for k, n in stages.most_common()))
         if self.survivors:
             kinds = Counter(v.mutant.where or "other" for v in self.survivors)
             parts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
             lines += ["", f"survivors ({parts}):", *(f"  {v.mutant}" for v in self.survivors)]
+        for status in (EXPLAINED, PROVED):
+            found = [v for v in self.verdicts if v.status == status]
+            if found:
+                lines += ["", f"{status}:"]
+            for v in found:
+                lines += [f"  {v.mutant}", *([f"    {v.why}"] if v.why else [])]
         return "\n".join(lines)
 
     def to_json(self) -> list[JsonValue]:
@@ -117,6 +135,7 @@ class Campaign:
                 "status": v.status,
                 "stage": v.stage,
                 "level": v.level,
+                "why": v.why,
             }
             for v in self.verdicts
         ]
@@ -137,6 +156,7 @@ def campaign(
     seed: int = 0,
     levels: Sequence[Level] = (Level.QUICK, Level.FULL),
     progress: Callable[[str], None] = lambda _: None,
+    proof_seconds: float = 30,
 ) -> Campaign:
     """Check ``count`` mutants of an array's sources.
 
@@ -146,6 +166,8 @@ def campaign(
         seed: of the choice and of the check's inputs.
         levels: levels of the check, each applied to what the one before left alive.
         progress: told what is being done.
+        proof_seconds: time limit for the proof that one survivor is equivalent, where Yosys is
+            installed.
 
     Raises:
         SystolabError: the schema cannot be built, or the sound design fails the check.
@@ -175,8 +197,18 @@ def campaign(
             else:
                 verdicts[mutant.number] = Verdict(mutant, KILLED, stage, str(level))
         alive = left
-    verdicts |= {m.number: Verdict(m, SURVIVED) for m in alive}
+    for done, mutant in enumerate(alive):
+        progress(f"proof: {done} of {len(alive)}")
+        verdicts[mutant.number] = _survivor(sound, mutant, proof_seconds)
     return Campaign(array, seed, tuple(verdicts[number] for number in sorted(verdicts)))
+
+
+def _survivor(sound: Hardware, mutant: Mutant, seconds: float) -> Verdict:
+    """What is known of a mutant that no level killed."""
+    if yosys.available() and proved_equal(sound, mutant, seconds):
+        return Verdict(mutant, PROVED)
+    why = reason(mutant)
+    return Verdict(mutant, EXPLAINED, why=why) if why else Verdict(mutant, SURVIVED)
 
 
 class _Suite:

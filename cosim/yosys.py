@@ -239,7 +239,10 @@ class _Proof:
             sides: sources and top of ``gold`` and ``gate``.
             parameters: of both tops.
         """
-        values = "".join(f" -chparam {name} {value}" for name, value in parameters.items())
+        values = "".join(
+            f" -chparam {name} 32'sb{value & 0xFFFF_FFFF:032b}"
+            for name, value in parameters.items()
+        )
         script = []
         for side, (files, top) in sides.items():
             folder = self.directory / side

@@ -133,7 +133,8 @@ def random_kernel(array: Array, rng: np.random.Generator) -> Kernel:
         a = _random_pattern(rng, (*outer, *reduction), a_lanes)
         w = _random_pattern(rng, (*outer, *reduction), w_lanes)
         o = _output_pattern(rng, (*outer, *tile), w_lanes)
-    p = AccessPattern(0, tuple(zip(outer, p_strides, strict=True)), (w_lanes, p_index[-1]))
+    p_base = int(rng.integers(0, 20))
+    p = AccessPattern(p_base, tuple(zip(outer, p_strides, strict=True)), (w_lanes, p_index[-1]))
     kernel = Kernel(mode, outer, reduction, rows, a, w, o, p)
     return block_scales.random_patterns(kernel, rng) if array.block_scaled else kernel
 

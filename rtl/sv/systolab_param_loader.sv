@@ -45,7 +45,6 @@ module systolab_param_loader #(
   logic             valid_q;     // outer iterations remain
   logic [1:0]       taken_q;     // buffers loading, loaded or in use
   logic [1:0]       loaded_q;    // buffers loaded or in use
-  logic             started_q;   // lane_q is beyond the first lane
   logic [6:0]       lane_q;
   logic [31:0]      offset_q;
   logic             fill_q;      // buffer that is being loaded
@@ -58,7 +57,7 @@ module systolab_param_loader #(
   logic [31:0]      vector;
   logic             lane_last;
 
-  assign req_o       = valid_q && (started_q || taken_q != 2'd2);
+  assign req_o       = valid_q && taken_q != 2'd2;
   assign req_index_o = vector + offset_q;
   assign lane_last   = (lane_q + 7'd1) == lane_count_q;
 
@@ -103,13 +102,11 @@ module systolab_param_loader #(
   // Nothing looks at these before the start pulse sets them.
   always_ff @(posedge clk_i) begin
     if (init_i) begin
-      started_q <= 1'b0;
-      lane_q    <= '0;
-      offset_q  <= '0;
+      lane_q   <= '0;
+      offset_q <= '0;
     end else if (en_i && req_o) begin
-      started_q <= !lane_last;
-      lane_q    <= lane_last ? 7'd0 : lane_q + 7'd1;
-      offset_q  <= lane_last ? 32'd0 : offset_q + lane_stride_q;
+      lane_q   <= lane_last ? 7'd0 : lane_q + 7'd1;
+      offset_q <= lane_last ? 32'd0 : offset_q + lane_stride_q;
     end
   end
 
