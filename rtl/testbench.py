@@ -19,6 +19,7 @@ from rtl.descriptor import descriptor
 from rtl.gemm import gemm_kernel
 from rtl.hardware import TOP
 from rtl.kernel import AccessPattern, Array, Kernel
+from rtl.memory import binary32_words, memory_lines
 from rtl.timing import cycles
 from rtl.values import run
 
@@ -97,17 +98,25 @@ def testbench(array: Array, vectors: Sequence[Vectors]) -> dict[str, str]:
         words = [address << 32 | word for address, word in _writes(vector)]
         parameters = [
             bias << 32 | scale
-            for scale, bias in zip(_bits(vector.scale), _bits(vector.bias), strict=True)
+            for scale, bias in zip(
+                binary32_words(vector.scale), binary32_words(vector.bias), strict=True
+            )
         ]
         images = {
             "cfg": (words, 42),
-            "a": _lines(vector.a, array.line, array.act.bits),
-            "w": _lines(vector.w, array.line, array.weight.bits),
+            "a": (memory_lines(vector.a, array.line, array.act.bits), array.line * array.act.bits),
+            "w": (
+                memory_lines(vector.w, array.line, array.weight.bits),
+                array.line * array.weight.bits,
+            ),
             "p": (parameters, 64),
-            "o": _lines(vector.o, array.line, array.out.bits),
+            "o": (memory_lines(vector.o, array.line, array.out.bits), array.line * array.out.bits),
         }
         if vector.a_scale is not None and vector.w_scale is not None:
-            images |= {"sa": (_bits(vector.a_scale), 32), "sw": (_bits(vector.w_scale), 32)}
+            images |= {
+                "sa": (binary32_words(vector.a_scale), 32),
+                "sw": (binary32_words(vector.w_scale), 32),
+            }
         for name, (rows, width) in images.items():
             digits = -(-width // 4)
             files[f"vectors/{i}_{name}.hex"] = "".join(f"{row:0{digits}x}\n" for row in rows)
@@ -133,22 +142,6 @@ def _scales(pattern: AccessPattern | None, rng: np.random.Generator) -> NDArray[
         return None
     size = int(pattern.addresses().max()) + 1
     return rng.uniform(0.5, 2, size).astype(np.float32)
-
-
-def _bits(values: NDArray[np.float32]) -> list[int]:
-    result: list[int] = values.astype(np.float32).view(np.uint32).tolist()
-    return result
-
-
-def _lines(codes: Codes, line: int, bits: int) -> tuple[list[int], int]:
-    """Memory lines, the first code in the lowest bits, and their width."""
-    rows = []
-    for start in range(0, len(codes), line):
-        row = 0
-        for position, code in enumerate(codes[start : start + line].tolist()):
-            row |= code << (position * bits)
-        rows.append(row)
-    return rows, line * bits
 
 
 def _bench(array: Array, vectors: Sequence[Vectors], counts: Sequence[Sequence[int]]) -> str:
