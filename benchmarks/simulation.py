@@ -1,21 +1,35 @@
 """Build time and speed of the Verilated arrays: ``python benchmarks/simulation.py [SHAPE ...]``.
 
-For each shape: a cold build (runtime included) in a fresh cache, a cached one, and cycles a second
-of the batch driver on one 8-bit AdaptivFloat matrix product, in both dataflows.
+For each shape: cold builds (runtime included, each in a fresh cache) without and with PyVerilator's
+entry points, cached ones, and cycles a CPU second of the batch driver on one 8-bit AdaptivFloat
+matrix product, in both dataflows.
+
+Then, on a 16x16 array and one kernel in each dataflow, cycles a CPU second of four ways to drive
+the same hardware: the batch driver, a pure C++ program, PyVerilator and cocotb, all on one core.
+All must give the software model's codes and cycles. Measurements alternate and the best of each
+counts, as other load on the machine only ever slows one down. cocotb comes with the `bench` extra.
 """
 
 import os
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+from drivers.measure import Batch, Cocotb, Loop, PyVerilatorPorts
+from drivers.workload import FORMAT, array, workload
 
 import formats
 from cosim.model import Model
 from formats.accumulator import Exact
 from rtl.gemm import gemm_kernel
 from rtl.kernel import Array, Mode, parse_array
+
+BUILDS = 3
+ROUNDS = 7
 
 
 def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
@@ -32,25 +46,85 @@ def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
     return total / (time.thread_time() - start)
 
 
-def main() -> None:
-    """Measure the shapes named on the command line."""
-    fmt = formats.get("adaptivfloat:8,3")
-    for shape in sys.argv[1:] or ["4x4", "8x8", "16x16", "32x32"]:
-        array = Array(*parse_array(shape), fmt, fmt, fmt, Exact())
-        with tempfile.TemporaryDirectory() as cache:
-            os.environ["SYSTOLAB_CACHE"] = cache
-            times = []
-            for _ in range(2):
-                start = time.perf_counter()
-                model = Model(array)
-                times.append(time.perf_counter() - start)
-            speeds = {mode: _speed(model, mode) for mode in Mode}
+def _builds(array: Array) -> None:
+    """Print times of cold and cached builds, and the speed of the model."""
+    program = (
+        "import formats\n"
+        "from cosim.model import Model\n"
+        "from formats.accumulator import Exact\n"
+        "from rtl import Array\n"
+        f"f = formats.get({FORMAT!r})\n"
+        f"Model(Array({array.rows}, {array.cols}, f, f, f, Exact()))\n"
+    )
+    for python in (True, False):
+        cold, cached, process = [], [], []
+        for _ in range(BUILDS):
+            with tempfile.TemporaryDirectory() as cache:
+                os.environ["SYSTOLAB_CACHE"] = cache
+                for times in (cold, cached):
+                    start = time.perf_counter()
+                    model = Model(array, python=python)
+                    times.append(time.perf_counter() - start)
+                if not python:
+                    start = time.perf_counter()
+                    subprocess.run([sys.executable, "-c", program], check=True)
+                    process.append(time.perf_counter() - start)
+        seconds = [statistics.median(times) for times in (cold, cached)]
         print(
-            f"{shape}: build {times[0]:.1f} s cold, {times[1]:.2f} s cached; "
-            + "; ".join(
-                f"{mode} {speed / 1e3:.0f} k cycles a CPU second" for mode, speed in speeds.items()
-            )
+            f"{array.name}: build {'for PyVerilator' if python else 'plain'} "
+            f"{seconds[0]:.1f} s cold, {seconds[1]:.3f} s cached"
+            + (f", {statistics.median(process):.2f} s as a process of its own" if process else "")
+            + f" (medians of {BUILDS})",
+            flush=True,
         )
+    speeds = {mode: _speed(model, mode) for mode in Mode}
+    print(
+        f"{array.name}: "
+        + "; ".join(
+            f"{mode} {speed / 1e3:.0f} k cycles a CPU second" for mode, speed in speeds.items()
+        ),
+        flush=True,
+    )
+
+
+def _compare(folder: Path) -> None:
+    """Print the speed of the drivers, and the ratios."""
+    machine = array()
+    drivers = [
+        Batch(machine),
+        Loop(machine, folder),
+        PyVerilatorPorts(machine, automatic=True),
+        PyVerilatorPorts(machine, automatic=False),
+    ]
+    try:
+        drivers.append(Cocotb(machine, folder))
+    except ImportError:
+        print("cocotb must be installed to be compared (pip install 'systolab[bench]'): left out")
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for mode in Mode:
+        work = workload(mode)
+        codes, cycles = work.expected()
+        speeds = {driver.name: 0.0 for driver in drivers}
+        for _ in range(ROUNDS):
+            for driver in drivers:
+                sample = driver.measure(work, 0.5)
+                if sample.cycles != cycles or not np.array_equal(sample.codes, codes):
+                    raise SystemExit(f"{driver.name} differs from the software model")
+                speeds[driver.name] = max(speeds[driver.name], sample.speed)
+        print(f"{machine.name}, {mode}, {cycles:,} cycles; the same codes and cycles from all:")
+        for name, speed in speeds.items():
+            ratio = speeds[Batch.name] / speed
+            print(f"  {name:22} {speed:9,.0f} cycles a CPU second; batch driver {ratio:6.2f}x")
+
+
+def main() -> None:
+    """Measure the shapes named on the command line, then compare the drivers."""
+    fmt = formats.get(FORMAT)
+    with tempfile.TemporaryDirectory() as folder:
+        for shape in sys.argv[1:] or ["4x4", "8x8", "16x16", "32x32"]:
+            _builds(Array(*parse_array(shape), fmt, fmt, fmt, Exact()))
+        os.environ["SYSTOLAB_CACHE"] = f"{folder}/cache"
+        _compare(Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""What all drivers run: a matrix product on a 16x16 array, and what must come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import formats
+from formats.accumulator import Exact
+from formats.tensor import Codes
+from rtl import timing, values
+from rtl.descriptor import descriptor
+from rtl.gemm import gemm_kernel
+from rtl.kernel import Array, Kernel, Mode
+
+FORMAT = "adaptivfloat:8,3"
+M, K, N = 256, 256, 32
+LO, HI = -np.inf, np.inf
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A kernel with its memories."""
+
+    array: Array
+    kernel: Kernel
+    a: Codes
+    w: Codes
+    scale: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    before: Codes
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """Configuration writes, (address, word)."""
+        return descriptor(self.kernel, LO, HI)
+
+    def expected(self) -> tuple[Codes, int]:
+        """Output memory and cycles, from the software model."""
+        data = (self.a, self.w, self.scale, self.bias, LO, HI, self.before)
+        result = values.run(self.kernel, self.array, *data).o_mem
+        return result, timing.cycles(self.kernel, self.array)
+
+
+def array() -> Array:
+    """The machine that the drivers are compared on."""
+    fmt = formats.get(FORMAT)
+    return Array(16, 16, fmt, fmt, fmt, Exact())
+
+
+def workload(mode: Mode) -> Workload:
+    """The same in every process."""
+    rng = np.random.default_rng(0)
+    a, w = (rng.integers(0, 256, size).astype(np.uint8) for size in (M * K, K * N))
+    scale = rng.uniform(0.5e-3, 1.5e-3, N).astype(np.float32)
+    bias = rng.uniform(-1, 1, N).astype(np.float32)
+    machine = array()
+    # A is stored so that a vector is one line in either dataflow.
+    strides = None if mode is Mode.WEIGHT_STATIONARY else (1, M)
+    kernel = gemm_kernel(machine, M, K, N, mode, a_strides=strides)
+    return Workload(machine, kernel, a, w, scale, bias, np.zeros(M * N, np.uint8))
