@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +72,18 @@ def disagrees(
     )
     timed = (found.cycles, found.traffic) == (cycles(kernel, array), traffic(kernel, array))
     return not np.array_equal(found.o, expected), not timed or bool(found.misconduct)
+
+
+@pytest.mark.slow
+def test_hand_written_processing_elements() -> None:
+    log2 = Path(__file__).parents[2] / "examples" / "plugin_log2" / "systolab_log2" / "log2.py"
+    array = _array(4, 3, *2 * (f"{log2}:Log2",))
+    assert "log2_pe.v" in hardware(array).files
+    machine = Model(array, random_registers=1)
+    for seed in range(20):
+        kernel = block_gemm_kernel(array, 3 + seed % 7, 16, 5, 4)
+        stall_seed = seed if seed % 2 else None
+        assert disagrees(machine, kernel, seed, stall_seed) == (False, False)
 
 
 def _kernels(array: Array) -> st.SearchStrategy[Kernel]:

@@ -169,7 +169,7 @@ module shifter #(parameter AccWidth = 32, parameter AccLsb = 0) (
   input  wire [AccWidth-1:0] addend_i,
   output wire [AccWidth-1:0] sum_o
 );
-  wire [AccWidth-1:0] act     = {{(AccWidth - 8) {act_i[7]}}, act_i};
+  wire [AccWidth-1:0] act     = {{(AccWidth - 7) {!act_i[7]}}, act_i[6:0]};
   wire [AccWidth-1:0] shifted = (act << -AccLsb) << (weight_i[3:0] - 4'd1);
   wire [AccWidth-1:0] product = weight_i[3:0] == 4'd0 ? {AccWidth{1'b0}} : shifted;
   assign sum_o = weight_i[4] ? addend_i - product : addend_i + product;
@@ -178,7 +178,7 @@ endmodule
 
 SHIFTED = """
 from pathlib import Path
-from formats.integer import Int
+from formats import Format
 from log2 import Log2
 
 OWN = {{"pe": Path({path!r})}}
@@ -186,10 +186,11 @@ OWN = {{"pe": Path({path!r})}}
 class Weight(Log2):
     hardware = OWN
 
-class Act(Int):
+class Act(Format):
+    bits = 8
     hardware = OWN
-    def __init__(self):
-        super().__init__(8)
+    def decode(self, code):
+        return float(code - 128)
 """
 
 
@@ -197,7 +198,10 @@ class Act(Int):
 def test_a_processing_element_of_two_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Integers times powers of two: an element of a shifter, named by both formats."""
+    """Integers times powers of two: an element of a shifter, named by both formats.
+
+    The integers are in excess-128: the code 0 of an inactive lane is not a zero.
+    """
     (tmp_path / "shifter.v").write_text(SHIFTER)
     module = tmp_path / "shifted.py"
     module.write_text(SHIFTED.format(path=str(tmp_path / "shifter.v")))
