@@ -29,7 +29,8 @@ from rtl.gemm import gemm_kernel
 from rtl.kernel import Array, Mode, parse_array
 
 BUILDS = 3
-ROUNDS = 7
+ROUNDS = 15
+SLICE = 0.2  # CPU seconds of one measurement, where the kernel takes less
 
 
 def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
@@ -107,7 +108,7 @@ def _compare(folder: Path) -> None:
         speeds = {driver.name: 0.0 for driver in drivers}
         for _ in range(ROUNDS):
             for driver in drivers:
-                sample = driver.measure(work, 0.5)
+                sample = driver.measure(work, SLICE)
                 if sample.cycles != cycles or not np.array_equal(sample.codes, codes):
                     raise SystemExit(f"{driver.name} differs from the software model")
                 speeds[driver.name] = max(speeds[driver.name], sample.speed)

@@ -16,7 +16,7 @@ from rtl.gemm import gemm_kernel
 from rtl.kernel import Array, Kernel, Mode
 
 FORMAT = "adaptivfloat:8,3"
-M, K, N = 256, 256, 32
+M, K, N = 256, 128, 32
 LO, HI = -np.inf, np.inf
 
 
