@@ -1,8 +1,10 @@
 """Scales of tensors, fitted to what the binary32 network computes on calibration data."""
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formats.calibration import Calibration
 from formats.format import Format
@@ -10,6 +12,13 @@ from glenside import host
 from glenside.network import Network, Tensor
 
 Use = tuple[str, Format]
+
+
+class WeightScales(StrEnum):
+    """What shares one scale in a constant weight."""
+
+    TENSOR = "tensor"  #: the whole tensor
+    CHANNEL = "channel"  #: each output channel
 
 
 class Scales:
@@ -34,8 +43,13 @@ class Scales:
             observe(name, value)
         for call in calls:
             host.execute(network, call, observe)
+        self._constants = network.constants
         self._scales = {use: np.float32(fit.scale()) for use, fit in fits.items()}
 
     def __call__(self, tensor: str, fmt: Format) -> np.float32:
         """Return the scale with which a tensor is held in a format."""
         return self._scales[tensor, fmt.name]
+
+    def channels(self, constant: str, fmt: Format, axis: int) -> NDArray[np.float32]:
+        """Return a constant's scales, one for each index of an axis and broadcastable along it."""
+        return fmt.fit_scale(self._constants[constant], axis)

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.model import Model
+from cosim.model import HardwareFaultError, Model
 from formats.tensor import Codes
 from rtl import timing, values
 from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
@@ -18,10 +18,11 @@ from rtl.traffic import Traffic, traffic
 
 F32 = NDArray[np.float32]
 
-# A kernel that takes this many times the predicted cycles has hung.
-_PATIENCE = 4
+# A kernel that takes this many times the predicted cycles has hung. Random stalls freeze the core
+# most of the time.
+_PATIENCE = 2
 _STALLED_PATIENCE = 40
-_SLACK = 1000
+_SLACK = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +55,22 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Output memory after a run, the cycles it took, and what it did at the memory ports.
+    """What came out of a run, and what the hardware did at the memory ports.
 
     Attributes:
-        o: flat codes.
-        cycles: from the start pulse to done, stalled ones excluded.
-        traffic: transfers of every port.
+        o: output memory after it, flat codes.
+        cycles: from the start pulse to done, stalled ones excluded; of a kernel that did not
+            finish the clock cycle in which that was noticed.
+        traffic: transfers of every port; not counted of a kernel that did not finish.
         misconduct: what the hardware did that no environment may see; empty for nothing.
+        fault: why it did not finish; None where it did.
     """
 
     o: Codes
     cycles: int
     traffic: Traffic
     misconduct: str = ""
+    fault: HardwareFaultError | None = None
 
 
 Device = Callable[[Case], Outcome]
@@ -103,7 +107,7 @@ def predicted(kernel: Kernel, array: Array, o: Codes) -> Outcome:
 def hardware_model(
     array: Array, model: Model, fresh: bool = False, warm: Case | None = None
 ) -> Device:
-    """The Verilated array as a device: the found codes and cycles.
+    """The Verilated array as a device: the found codes and cycles, or its fault.
 
     Args:
         array: the machine configuration.
@@ -122,20 +126,23 @@ def hardware_model(
 
     def once(case: Case) -> Outcome:
         patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
-        done = model.execute(
-            case.kernel,
-            case.a,
-            case.w,
-            case.scale,
-            case.bias,
-            case.lo,
-            case.hi,
-            case.o,
-            case.stall_seed,
-            max_cycles=patience * cycles(case.kernel) + _SLACK,
-            a_scale=case.a_scale,
-            w_scale=case.w_scale,
-        )
+        try:
+            done = model.execute(
+                case.kernel,
+                case.a,
+                case.w,
+                case.scale,
+                case.bias,
+                case.lo,
+                case.hi,
+                case.o,
+                case.stall_seed,
+                max_cycles=patience * cycles(case.kernel) + _SLACK,
+                a_scale=case.a_scale,
+                w_scale=case.w_scale,
+            )
+        except HardwareFaultError as fault:
+            return Outcome(fault.memory, fault.cycle, Traffic(0, 0, 0, 0), fault=fault)
         return Outcome(done.o, done.cycles, done.traffic, done.misconduct)
 
     return run
@@ -146,11 +153,13 @@ class Difference:
     """The first difference of two outcomes.
 
     Attributes:
-        what: "code", "cycles", "transfers of port A" or of another port, or "conduct": what the
-            hardware did at its ports that no environment may see.
-        expected, found: the code, the cycles or the transfers; 0 and 1 for conduct.
+        what: "code", "cycles", "transfers of port A" or of another port, "conduct": what the
+            hardware did at its ports that no environment may see; or a fault, "hang" or "address".
+        expected, found: the code, the cycles or the transfers; 0 and 1 for conduct; of a fault the
+            predicted cycles and the one in which it was noticed.
         address: of the code; None for others.
         misconduct: what the hardware did; empty for others.
+        fault: the fault; None for others.
     """
 
     what: str
@@ -158,23 +167,26 @@ class Difference:
     found: int
     address: int | None = None
     misconduct: str = ""
+    fault: HardwareFaultError | None = None
 
     def __str__(self) -> str:
         """What was expected and what was found."""
         if self.misconduct:
             return self.misconduct
+        if self.fault is not None:
+            return f"expected {self.expected} cycles, found a fault: {self.fault}"
         if self.what == "code":
             return f"expected code {self.expected:#x}, found {self.found:#x}"
         return f"expected {self.expected} {self.what}, found {self.found}"
 
 
 def compare(case: Case, expected: Outcome, found: Outcome) -> Difference | None:
-    """The first difference in the order in which the kernel writes, codes before all else.
+    """The first difference: a fault, else codes as the kernel writes them, else conduct.
 
     Stalled cycles do not count, so cycles are compared with and without stalls.
     """
     differing = np.flatnonzero(expected.o != found.o)
-    if differing.size:
+    if differing.size and found.fault is None:
         written = case.kernel.o.addresses()[case.kernel.o.active()]
         order = written[np.isin(written, differing)]
         address = int(order[0]) if order.size else int(differing[0])
@@ -183,7 +195,10 @@ def compare(case: Case, expected: Outcome, found: Outcome) -> Difference | None:
 
 
 def compare_conduct(expected: Outcome, found: Outcome) -> Difference | None:
-    """The first difference in cycles, in traffic, or in what must not be seen at the ports."""
+    """The first of: a fault, a difference in cycles, in traffic, what no port may see."""
+    fault = found.fault
+    if fault is not None:
+        return Difference(fault.what, expected.cycles, fault.cycle, fault=fault)
     if expected.cycles != found.cycles:
         return Difference("cycles", expected.cycles, found.cycles)
     for port, count in vars(expected.traffic).items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from cosim.case import Axis, Case, Dimension, axes, hardware_model
+from cosim.calibrate import WeightScales
+from cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
 from cosim.check.context import Context, Level
 from cosim.check.kernels import Data
 from cosim.check.report import Finding
@@ -17,7 +19,7 @@ from cosim.check.value import comparison
 from cosim.expected import Expected
 from cosim.locate import CORE, Locator, Place
 from cosim.minimise import Minimised, minimise
-from cosim.model import Model, Waveform
+from cosim.model import HardwareFaultError, Model, Waveform
 from cosim.vcd import PERIOD, Waves, read, save_file
 from formats.errors import SystolabError
 from rtl.block_gemm import product_kernel
@@ -26,6 +28,14 @@ from rtl.kernel import Array, Mode
 
 _LONGEST = 20_000  # cycles of a case whose whole waveform is read
 _BEFORE, _AFTER = 24, 12  # cycles shown around the place
+
+_SUMMARY = {
+    "code": "an output code of the RTL is not the software's",
+    "cycles": "the RTL takes other than the predicted cycles",
+    "hang": "the RTL does not finish",
+    "address": "the RTL leaves its memories",
+}
+_OTHERWISE = "the RTL does not behave at its ports as predicted"
 
 
 class Divergence:
@@ -44,6 +54,7 @@ class Divergence:
         self._directory = directory
         self._command = command
         self._staged = staged
+        self._found = 0  # differences located, each with a waveform of its own
 
     @cached_property
     def _traced(self) -> Model:
@@ -56,32 +67,26 @@ class Divergence:
         small, warm = self._minimised(case)
         command = f"{self._command} --stage {stage}" if self._staged else self._command
         if small is None:
-            what = "does not finish or leaves its memories"
-            return Finding(f"{stage}: the RTL {what}", (("kernel", _shape(case)),), (), command)
+            what = "the difference does not show again on the kernel alone"
+            return Finding(f"{stage}: {what}", (("kernel", _shape(case)),), (), command)
         rows = [
             ("kernel", _shape(case)),
             ("minimised", f"{_shape(small.case)}, {small.products} product(s), {small.runs} runs"),
         ]
-        if small.difference.what == "code":
+        difference = small.difference
+        if difference.what == "code":
             rows += self._element(small, case)
-            rows += comparison(context.array.out, small.difference.expected, small.difference.found)
-            summary = f"{stage}: an output code of the RTL is not the software's"
+            rows += comparison(context.array.out, difference.expected, difference.found)
         else:
-            summary = f"{stage}: the RTL does not behave at its ports as predicted"
-            if small.difference.what == "cycles":
-                summary = f"{stage}: the RTL takes other than the predicted cycles"
-            if small.difference.what == "conduct":
-                rows.append(("found", small.difference.misconduct))
-            else:
-                rows.append(("expected", f"{small.difference.expected} {small.difference.what}"))
-                rows.append(("found", f"{small.difference.found} {small.difference.what}"))
-        place, files = self._locate(small.case, warm)
+            rows += _conduct(difference)
+        place, files = self._locate(small, warm)
         if place is not None:
             rows += [("first wrong", place.block), ("signal", place.signal)]
             rows += [("cycle", str(place.cycle)), *((f"  {a}", b) for a, b in place.rows)]
-        elif small.difference.what == "code":
+        elif difference.what == "code":
             rows.append(("first wrong", "no signal before the output port: see the waveform"))
-        return Finding(summary, tuple(rows), files, command)
+        summary = _SUMMARY.get(difference.what, _OTHERWISE)
+        return Finding(f"{stage}: {summary}", tuple(rows), files, command)
 
     def _minimised(self, case: Case) -> tuple[Minimised | None, Case | None]:
         """The minimised case, and what a new instance must run before it to show the difference.
@@ -93,15 +98,12 @@ class Divergence:
         data = Data(array, np.random.default_rng(context.seed))
         size = 2 * array.rows
         before = data.case(product_kernel(array, size, size, 2 * array.cols))
-        try:
-            for warm in (None, before):
-                device = hardware_model(array, context.model, fresh=True, warm=warm)
-                small = minimise(case, array, context.software, device)
-                if small is not None:
-                    return small, warm
-            return minimise(case, array, context.software, context.rtl), None
-        except SystolabError:  # the array hangs, or leaves its memories
-            return None, None
+        for warm in (None, before):
+            device = hardware_model(array, context.model, fresh=True, warm=warm)
+            small = minimise(case, array, context.software, device)
+            if small is not None:
+                return small, warm
+        return minimise(case, array, context.software, context.rtl), None
 
     def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
         """The output element, and the operands that are left."""
@@ -127,16 +129,23 @@ class Divergence:
         return rows
 
     def _locate(
-        self, case: Case, warm: Case | None
+        self, small: Minimised, warm: Case | None
     ) -> tuple[Place | None, tuple[tuple[str, str], ...]]:
         """The earliest wrong signal and the files that show it."""
+        case, fault = small.case, small.difference.fault
+        hung = fault is not None and fault.what == "hang"
+        self._found += 1
+        number = "" if self._found == 1 else f"-{self._found}"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            path = self._directory / "divergence.vcd"
+            path = self._directory / f"divergence{number}.vcd"
             waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
         except (OSError, SystolabError) as error:
             return None, (("waveform", f"none: {error}"),)
-        place = Locator(case, self._context.array, waves).first()
+        place = Locator(case, self._context.array, waves, hung).first()
+        if place is None and fault is not None and fault.stream:
+            name = f"{CORE}{fault.stream.lower()}_req_line_o"
+            place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())
         if place is not None:
             start = max(0, place.cycle - _BEFORE)
             self._waves(case, warm, Waveform(path, start, place.cycle + _AFTER))
@@ -150,16 +159,29 @@ class Divergence:
         if warm is not None:
             hardware_model(self._context.array, self._traced)(warm)
         memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
-        self._traced.run(
-            case.kernel,
-            *memories,
-            case.stall_seed,
-            waveform,
-            _LONGEST,
-            a_scale=case.a_scale,
-            w_scale=case.w_scale,
-        )
+        with suppress(HardwareFaultError):  # the waveform up to it is what is wanted
+            self._traced.run(
+                case.kernel,
+                *memories,
+                case.stall_seed,
+                waveform,
+                _LONGEST,
+                a_scale=case.a_scale,
+                w_scale=case.w_scale,
+            )
         return read(waveform.path)
+
+
+def _conduct(difference: Difference) -> list[tuple[str, str]]:
+    """What was expected and found where no code differs."""
+    if difference.misconduct:
+        return [("found", difference.misconduct)]
+    if difference.fault is not None:
+        return [("expected", f"{difference.expected} cycles"), ("found", str(difference.fault))]
+    return [
+        ("expected", f"{difference.expected} {difference.what}"),
+        ("found", f"{difference.found} {difference.what}"),
+    ]
 
 
 def _shape(case: Case) -> str:
@@ -210,13 +232,16 @@ def _shown(waves: Waves, place: Place | None) -> list[str]:
     return result
 
 
+_RUN_DEFAULTS = {"engine": "auto", "weight_scales": WeightScales.TENSOR}
+
+
 def of_run(args: argparse.Namespace, array: Array, case: Case, kernel: str) -> str:
     """The first divergence of `systolab run`, as text."""
     words = ["systolab", "run", args.model, "--format", args.format, "--array", array.name]
     words += ["--accumulator", str(array.accumulator), "--seed", str(args.seed)]
-    for option in ("data", "images", "fixed_bias"):
+    for option in ("data", "images", "fixed_bias", "engine", "weight_scales"):
         value = getattr(args, option)
-        if value is not None:
+        if value not in (None, _RUN_DEFAULTS.get(option)):
             words += [f"--{option.replace('_', '-')}", str(value)]
     context = Context(hardware(array), Level.QUICK, args.seed)
     directory = Path("systolab-divergence") if args.out is None else args.out

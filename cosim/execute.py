@@ -10,33 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cosim.calibrate import Scales, Use
 from cosim.case import Case, Device, Difference, Outcome, compare
+from cosim.plan import Plan, Stored
 from formats.format import Format
-from formats.tensor import Codes, QuantizedTensor
+from formats.tensor import Codes
 from glenside import host
-from glenside.layout import Layout
 from glenside.network import Network, Tensor
-from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Step
-from glenside.stream_layout import StreamLayout
+from glenside.program import CopyStep, HostStep, KernelStep, Operand
 from rtl import timing, values
 from rtl.gemm import gemm_kernel
 from rtl.kernel import Array
 from rtl.traffic import traffic
-
-F32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """Post-processing of a kernel: scale and bias by index of stream P, and the clamp."""
-
-    scale: F32
-    bias: F32
-    lo: float
-    hi: float
 
 
 class Emulator:
@@ -92,93 +77,6 @@ class Stopwatch:
         return outcome
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tensor in the array's memory."""
-
-    memory: Codes
-    layout: Layout | StreamLayout
-    shape: tuple[int, ...]
-    format: Format
-    scale: np.float32
-
-    def codes(self) -> Codes:
-        """Codes of the tensor, in its logical shape."""
-        return self.layout.unpack(self.memory, self.shape)
-
-    def real(self) -> F32:
-        """Values of the tensor in binary32, in its logical shape."""
-        return QuantizedTensor(self.codes(), np.asarray(self.scale), self.format).dequantize()
-
-
-class Plan:
-    """A program and what does not depend on its input: scales, parameters, packed constants."""
-
-    def __init__(self, program: Program, calibration: Iterable[Mapping[str, Tensor]]) -> None:
-        """Fit the scales to `calibration` and quantise the constants."""
-        network, array = program.network, program.array
-        self.program = program
-        self.network = network
-        self.array = array
-        self.layers = {layer.name: layer for layer in network.layers}
-        self.scales = Scales(network, calibration, self._uses())
-        self.parameters = {step.name: self._parameters(step) for step in program.kernels}
-        self.constants = {
-            (operand, fmt.name): self.store(operand, fmt, network.constants[operand.tensor])
-            for step in program.kernels
-            for operand, fmt in ((step.a, array.act), (step.w, array.weight))
-            if operand.tensor in network.constants
-        }
-
-    def _uses(self) -> set[Use]:
-        array = self.array
-        return {
-            use
-            for step in self.program.kernels
-            for use in (
-                (step.a.tensor, array.act),
-                (step.w.tensor, array.weight),
-                (step.o.tensor, array.out),
-            )
-        }
-
-    def _parameters(self, step: KernelStep) -> Parameters:
-        """In units of the output's scale: y / s_o = x * (s_a * s_w / s_o) + b / s_o."""
-        array = self.array
-        out = np.float64(self.scales(step.o.tensor, array.out))
-        product = np.float64(self.scales(step.a.tensor, array.act)) * np.float64(
-            self.scales(step.w.tensor, array.weight)
-        )
-        # Idle lanes of the last tile read parameters too, beyond the last channel.
-        channels = int(step.kernel.p.addresses().max()) + 1
-        bias = np.zeros(channels)
-        if step.bias is not None and step.bias_index is not None:
-            given = self.network.constants[step.bias].reshape(-1)[step.bias_index]
-            bias[: len(given)] = given
-        with np.errstate(over="ignore", under="ignore"):
-            return Parameters(
-                np.full(channels, product / out, np.float32),
-                (bias / out).astype(np.float32),
-                float(np.float32(step.lo / out)),
-                float(np.float32(step.hi / out)),
-            )
-
-    def store(self, operand: Operand, fmt: Format, tensor: Tensor) -> Stored:
-        """Quantise a tensor and lay it out as an operand wants it."""
-        scale = self.scales(operand.tensor, fmt)
-        codes = fmt.quantize(tensor, scale=scale).codes
-        memory = operand.layout.pack(codes, fmt.zero_code)
-        return Stored(memory, operand.layout, tensor.shape, fmt, scale)
-
-    def output(self, step: Step) -> str:
-        """Return the tensor that a step computes (of a host step, the last)."""
-        if isinstance(step, KernelStep):
-            return step.o.tensor
-        if isinstance(step, CopyStep):
-            return step.tensor
-        return self.layers[step.layers[-1]].outputs[0]
-
-
 class Chain:
     """The tensors that one device has computed of one call of the network."""
 
@@ -215,8 +113,8 @@ class Chain:
         parameters = plan.parameters[step.name]
         case = Case(
             step.kernel,
-            self._operand(step.a, array.act),
-            self._operand(step.w, array.weight),
+            self._operand(step.a, array.act, None),
+            self._operand(step.w, array.weight, plan.channel_axis(step)),
             parameters.scale,
             parameters.bias,
             parameters.lo,
@@ -224,12 +122,12 @@ class Chain:
             np.full(o.size, array.out.encode(0.0)),
         )
         outcome = self._device(case)
-        scale = plan.scales(o.tensor, array.out)
+        scale = np.asarray(plan.scales(o.tensor, array.out))
         self._values[o.tensor] = Stored(outcome.o, o.layout, o.shape, array.out, scale)
         return case, outcome
 
-    def _operand(self, operand: Operand, fmt: Format) -> Codes:
-        constant = self._plan.constants.get((operand, fmt.name))
+    def _operand(self, operand: Operand, fmt: Format, axis: int | None) -> Codes:
+        constant = self._plan.constants.get((operand, fmt.name, axis))
         if constant is not None:
             return constant.memory
         value = self._values[operand.tensor]
@@ -242,15 +140,16 @@ class Chain:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first difference: in a code of a kernel's output, or in a kernel's cycles.
+    """The first difference: in a code of a kernel's output, or in how the RTL behaved.
 
     Attributes:
         kernel: name of the step.
         call: index of the network's input.
-        what: "code" or "cycles".
-        expected, found: what the software model and the RTL gave.
-        element: index in the output tensor; None for cycles and for padding of the layout.
-        address: of the code in the output memory; None for cycles.
+        what: as in `Difference`.
+        expected, found: what the software model and the RTL gave, as in `Difference`.
+        element: index in the output tensor; None for padding of the layout and where no code is.
+        address: of the code in the output memory; None where no code is.
+        text: what was expected and what was found.
     """
 
     kernel: str
@@ -260,6 +159,7 @@ class Mismatch:
     found: int
     element: tuple[int, ...] | None
     address: int | None
+    text: str
 
 
 @dataclass
@@ -365,4 +265,5 @@ def _first(step: KernelStep, call: int, difference: Difference | None) -> Mismat
         difference.found,
         element,
         difference.address,
+        str(difference),
     )

@@ -165,6 +165,10 @@ class Expected:
         """Lines of W in the order in which they are requested."""
         return self._lines(self.kernel.w, self.tiles if self.stationary else 1)
 
+    def o_lines(self) -> list[int]:
+        """Lines of O in the order in which they are written."""
+        return self._lines(self.kernel.o, 1)
+
     def parameters(self) -> list[int]:
         """Indices of scale and bias in the order in which they are requested."""
         return [int(x) for x in self.kernel.p.addresses().reshape(-1)]

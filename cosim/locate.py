@@ -50,8 +50,16 @@ class Place:
 class Locator:
     """Compares one waveform with what the software expects."""
 
-    def __init__(self, case: Case, array: Array, waves: Waves) -> None:
-        """Prepare the comparison."""
+    def __init__(self, case: Case, array: Array, waves: Waves, hung: bool = False) -> None:
+        """Prepare the comparison.
+
+        Args:
+            case: what ran.
+            array: on which machine.
+            waves: what its signals did.
+            hung: the case did not finish, so sequences end early.
+        """
+        self._hung = hung
         self._array = array
         self._waves = waves
         self._expected = Expected(case, array)
@@ -71,7 +79,8 @@ class Locator:
             *self._columns(),
             *self._postprocessing(),
         ]
-        return min(places, key=lambda place: (place.cycle, place.order), default=None)
+        first = min(places, key=lambda place: (place.cycle, place.order), default=None)
+        return self._standstill() if first is None and self._hung else first
 
     def _signal(self, name: str) -> Signal | None:
         return self._waves.get(CORE + name)
@@ -100,7 +109,7 @@ class Locator:
             cycles = [t for t in span if valid.at(t) and ready.at(t)]
             found = [value.at(cycle) for cycle in cycles]
             at = first_difference(wanted, found)
-            if at is None:
+            if at is None or (self._hung and at == len(found)):
                 continue
             rows = (
                 ("request", f"number {at} of stream {stream.upper()}"),
@@ -111,6 +120,45 @@ class Locator:
             name = f"{stream}_req_{target}_o" if at < len(found) else f"{stream}_req_valid_o"
             block = f"address generator of stream {stream.upper()}"
             yield Place(cycle, 0, CORE + name, block, rows)
+
+    def _standstill(self) -> Place | None:
+        """Where nothing is wrong but nothing moves: the cycle after the last request of any port.
+
+        The signal is the controller's permission that a stream waits for, if there is one.
+        """
+        expected = self._expected
+        span = range(self._waves.first, self._waves.last + 1)
+        rows: list[tuple[str, str]] = []
+        stopped, missing = self._waves.first, ""
+        for stream, wanted in (
+            ("a", expected.a_lines()),
+            ("w", expected.w_lines()),
+            ("p", expected.parameters()),
+            ("o", expected.o_lines()),
+        ):
+            valid, ready = (self._signal(f"{stream}_req_{n}") for n in ("valid_o", "ready_i"))
+            if valid is None or ready is None:
+                return None
+            cycles = [t for t in span if valid.at(t) and ready.at(t)]
+            when = f", the last in cycle {cycles[-1]}" if cycles else ""
+            text = f"{len(cycles)} of {len(wanted)} requests{when}"
+            rows.append((f"stream {stream.upper()}", text))
+            stopped = max(stopped, *cycles[-1:], 0)
+            if len(cycles) < len(wanted):
+                missing = missing or f"{stream}_req_valid_o"
+        cycle = min(stopped + 1, self._waves.last)
+        scope = "u_controller."
+        state = [
+            (name, signal.at(self._waves.last))
+            for name in ("a_valid_i", "a_go_o", "w_valid_i", "w_go_o", "bank_free", "loaded_q")
+            if (signal := self._signal(scope + name)) is not None
+        ]
+        rows.append(("controller", ", ".join(f"{name} {value}" for name, value in state)))
+        now = dict(state)
+        waits = (f"{s}_go_o" for s in "aw" if now.get(f"{s}_valid_i") and not now[f"{s}_go_o"])
+        waiting = next(waits, None)
+        name = missing or "done_o" if waiting is None else scope + waiting
+        return Place(cycle, 9, CORE + name, "nothing: the core stands still from here", tuple(rows))
 
     def _operands(self) -> Iterator[Place]:
         """Operand vectors as the streams deliver them, some fixed number of cycles after issue."""

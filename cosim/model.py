@@ -20,6 +20,7 @@ from rtl.kernel import Array, Kernel
 from rtl.traffic import Traffic
 from rtl.values import block_scales
 
+_STREAMS = {1: "A", 2: "W", 3: "O"}  # driver.cpp's faults by the stream they are of
 _HANG = 4
 _TRACE = 5
 _VIOLATIONS = {
@@ -28,6 +29,26 @@ _VIOLATIONS = {
     3: "Array must count a cycle as stalled exactly where a port delays it",
     4: "Array must be done with its last write and stay so until the next start",
 }
+
+
+class HardwareFaultError(SystolabError):
+    """The RTL did what no kernel asks for: it hung, or a stream left its memory.
+
+    Where the software model runs the same kernel without an error, that is a mismatch of the two.
+
+    Attributes:
+        what: "hang" or "address".
+        stream: that left its memory: "A", "W" or "O"; "" of a hang.
+        cycle: clock cycle since the start pulse in which it was noticed, stalled ones included.
+        memory: output memory as it was then, flat codes.
+    """
+
+    def __init__(self, stream: str, text: str, cycle: int, memory: Codes) -> None:
+        super().__init__(text)
+        self.what = "address" if stream else "hang"
+        self.stream = stream
+        self.cycle = cycle
+        self.memory = memory
 
 
 class _Job(ctypes.Structure):
@@ -249,8 +270,9 @@ class Model:
             without stalls, and so is the traffic.
 
         Raises:
-            SystolabError: the kernel does not fit the array, or leaves its memories; or block
-                scales are missing or not finite.
+            HardwareFaultError: the array hung, or left its memories.
+            SystolabError: the kernel does not fit the array, block scales are missing or not
+                finite, or the waveform cannot be written.
         """
         kernel.check(self.array)
         if waveform is not None and not self._trace:
@@ -297,7 +319,7 @@ class Model:
                 raise SystolabError("Model must be open to run a kernel, not closed")
             fault = self._library.systolab_run(self._handle, ctypes.byref(job))
         if fault:
-            raise self._fault(job, waveform)
+            raise self._fault(job, waveform, result)
         a, w, p, o, sa, sw = job.transfers
         misconduct = ""
         if job.violation:
@@ -321,23 +343,24 @@ class Model:
         if getattr(self, "_handle", None) is not None:
             self.close()
 
-    def _fault(self, job: _Job, waveform: Waveform | None) -> SystolabError:
+    def _fault(self, job: _Job, waveform: Waveform | None, memory: Codes) -> SystolabError:
+        cycle = int(job.fault_cycle)
         if job.fault == _HANG:
-            return SystolabError(
-                f"Array must finish its kernel, not hang at cycle {job.fault_cycle}"
-            )
+            text = f"Array must finish its kernel, not hang at cycle {cycle}"
+            return HardwareFaultError("", text, cycle, memory)
         if job.fault == _TRACE:
             path = waveform.path if waveform else ""
             return SystolabError(f"Waveform must be a writable file, not {path}")
-        stream, size = {1: ("A", job.a_size), 2: ("W", job.w_size), 3: ("O", job.o_size)}[job.fault]
+        stream = _STREAMS[job.fault]
+        size = {"A": job.a_size, "W": job.w_size, "O": job.o_size}[stream]
         first = job.fault_address * self.array.line
         if first >= 1 << 31:
             first -= 1 << 32
-        return SystolabError(
+        text = (
             f"Active lanes of stream {stream} must stay within addresses 0 to {size - 1}, not "
-            f"reach the line from {first} to {first + self.array.line - 1} "
-            f"(cycle {job.fault_cycle})"
+            f"reach the line from {first} to {first + self.array.line - 1} (cycle {cycle})"
         )
+        return HardwareFaultError(stream, text, cycle, memory)
 
 
 def load_library(path: Path) -> ctypes.CDLL:

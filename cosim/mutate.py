@@ -277,14 +277,10 @@ class _Suite:
 
     def _stage_that_sees(self, i: int) -> str | None:
         name, case, expected = self._cases[i]
-        try:
-            found = self._device(case)
-        except SystolabError:
-            return name
-        difference = compare(case, expected, found)
+        difference = compare(case, expected, self._device(case))
         if difference is None:
             return None
-        return name if difference.what == "code" else "cycles"
+        return name if difference.what == "code" or difference.fault else "cycles"
 
 
 class _Recorder:

@@ -1,13 +1,16 @@
 """What a run found: rows of the table, totals, the first mismatch; as text and as plain data."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import eq, ne
 from typing import Any
 
+from cosim.calibrate import WeightScales
 from cosim.data import Dataset
-from cosim.execute import Mismatch, Observed, Plan, Tally
+from cosim.execute import Mismatch, Observed, Tally
+from cosim.plan import Plan
 from formats.errors import SystolabError
 from glenside.program import CopyStep, KernelStep, Step
 
@@ -41,6 +44,7 @@ class Row:
         cycle_differences: calls on which the RTL took other than the predicted cycles.
         utilisation: macs / (cycles x processing elements), in percent.
         mismatched: codes that differ, over all calls.
+        weight_scales: scales of the kernel's weights: 1, or one for each output channel.
         sqnr_db: signal to quantisation noise of the emulated tensor, against the binary32 network
             over all calls; infinite where there is no noise, None for tensors of integers.
     """
@@ -57,6 +61,7 @@ class Row:
     cycle_differences: int | None
     utilisation: float | None
     mismatched: int | None
+    weight_scales: int | None
     sqnr_db: float | None
 
 
@@ -72,12 +77,18 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `systolab run` tells. `measured` holds what differs from run to run."""
+    """Everything that `systolab run` tells. `measured` holds what differs from run to run.
+
+    `kept_tensor_scale` says of every kernel whose weights have one scale although `weight_scales`
+    asks for one for each channel, why.
+    """
 
     model: str
     format: str
     array: str
     accumulator: str
+    weight_scales: str
+    kept_tensor_scale: dict[str, str]
     engines: tuple[str, ...]
     data: str
     inputs: int
@@ -130,6 +141,8 @@ def assemble(
         format=array.act.name,
         array=array.name,
         accumulator=str(array.accumulator),
+        weight_scales=str(plan.weight_scales),
+        kept_tensor_scale=dict(plan.kept_tensor_scale),
         engines=tuple(sorted(engines)),
         data=dataset.name,
         inputs=len(dataset.calls),
@@ -179,6 +192,7 @@ def _row(step: Step, plan: Plan, tally: Tally) -> Row:
         cycle_differences=sum(map(ne, tally.predicted, tally.cycles)) if kernel else None,
         utilisation=100 * kernel.macs / (found * elements) if kernel and found else None,
         mismatched=tally.mismatched if kernel else None,
+        weight_scales=plan.weight_scale(kernel).size if kernel else None,
         sqnr_db=sqnr(tally.signal, tally.noise),
     )
 
@@ -218,6 +232,8 @@ def text(report: Report) -> str:
         lines.append(
             f"accuracy        fp32 {a.fp32}, emulated {a.emulated}, RTL {a.rtl}, of {a.images}"
         )
+    if report.weight_scales == WeightScales.CHANNEL:
+        lines.append(f"weight scales   {_scaled(report)}")
     seconds = report.measured
     lines += [
         f"cycles          predicted {report.predicted_cycles:,}, RTL {report.rtl_cycles:,} "
@@ -230,20 +246,29 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _scaled(report: Report) -> str:
+    """How many layers have a scale for each channel, and why the others have not."""
+    kept = Counter(report.kept_tensor_scale.values())
+    kernels = sum(row.weight_scales is not None for row in report.layers)
+    parts = [f"per channel in {kernels - kept.total()} of {kernels} layers"]
+    parts += [f"per tensor in {count} ({reason})" for reason, count in sorted(kept.items())]
+    return ", ".join(parts)
+
+
 def verdict(report: Report) -> str:
     """Say whether anything differs, and where first."""
     first = report.first_mismatch
     if first is None:
         return "identical: every output code and every cycle count"
     where = f"MISMATCH first in kernel {first.kernel}, input {first.call}: "
-    if first.what == "cycles":
-        return f"{where}expected {first.expected} cycles, found {first.found}"
+    if first.what != "code":
+        return f"{where}{first.text}"
     place = (
         f"address {first.address} (padding of the layout)"
         if first.element is None
         else f"element [{', '.join(map(str, first.element))}]"
     )
-    return f"{where}{place}, expected code {first.expected:#x}, found {first.found:#x}"
+    return f"{where}{place}, {first.text}"
 
 
 def _cells(row: Row) -> list[str]:

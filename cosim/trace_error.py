@@ -1,4 +1,4 @@
-"""Where a network loses its accuracy, and what repairs it: measured, layer by layer and in time.
+"""Where a network loses its accuracy: measured, layer by layer and in time.
 
 The emulated network (which the RTL equals, code by code) is compared with the binary32 network on
 the same inputs. Error feeds on error, as it does in the hardware: nothing is corrected on the way.
@@ -6,25 +6,18 @@ the same inputs. Error feeds on error, as it does in the hardware: nothing is co
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.columns import columns
-from cosim.execute import Chain, Emulator, Plan
-from cosim.fixed_bias import FixedBias
-from formats import registry
-from formats.accumulator import Exact
-from formats.errors import SystolabError
+from cosim.execute import Chain, Emulator
+from cosim.plan import Plan
 from formats.format import Format
 from glenside import host
 from glenside.network import Tensor
-from glenside.program import CopyStep, KernelStep, Program
-from rtl.kernel import Array
+from glenside.program import CopyStep, KernelStep
 
 Calls = Sequence[Mapping[str, Tensor]]
 
@@ -78,21 +71,6 @@ class Trace:
     def first_over(self, budget: float) -> LayerError | None:
         """The first tensor whose error exceeds a budget (a fraction)."""
         return next((layer for layer in self.layers if not layer.error <= budget), None)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One suggestion that was tried.
-
-    Attributes:
-        change: what was changed.
-        cost: operand bits, then accumulator bits at one product's width: what is compared.
-        error: largest error at the end of any time step.
-    """
-
-    change: str
-    cost: tuple[int, int]
-    error: float
 
 
 def trace(plan: Plan, calls: Calls) -> Trace:
@@ -187,218 +165,3 @@ def _layer(name: str, time: int, sums: NDArray[np.float64], quantised: bool) -> 
     return LayerError(
         name, time, float(error), sqnr, clipped / elements, flushed / max(nonzero, 1.0)
     )
-
-
-def candidates(fmt: Format, array: Array) -> list[tuple[str, Format, Array]]:
-    """Changes that may repair a network, as (what, format, array): each one alone, then together.
-
-    Wider exponent, bias fitted to the data, more significand bits, wider accumulator.
-    """
-    base = fmt.base if isinstance(fmt, FixedBias) else fmt
-    found: list[tuple[str, Format]] = []
-    if isinstance(fmt, FixedBias):
-        found.append(("bias fitted to each tensor", base))
-        found += [(f"bias {fmt.bias + d:d}", FixedBias(base, fmt.bias + d)) for d in (-2, -1, 1, 2)]
-    for what, wider in _wider(base):
-        if isinstance(fmt, FixedBias):
-            found.append((f"{what}, same bias", FixedBias(wider, fmt.bias)))
-            found.append((f"{what}, bias fitted", wider))
-        else:
-            found.append((what, wider))
-    result = [(what, new, replace(array, act=new, weight=new, out=new)) for what, new in found]
-    if not isinstance(array.accumulator, Exact):
-        exact = replace(array, accumulator=Exact())
-        result.insert(0, ("exact accumulator", fmt, exact))
-        result += [
-            (f"{what}, exact accumulator", new, replace(changed, accumulator=Exact()))
-            for what, new, changed in result[1:]
-        ]
-    return result
-
-
-_FAMILY = re.compile(r"(adaptivfloat|float|posit|int|fixed|lns):(\d+)(?:,(\d+))?$")
-
-
-def _wider(fmt: Format) -> list[tuple[str, Format]]:
-    """The same family with more exponent bits at equal width, and with more bits."""
-    match = _FAMILY.match(fmt.name)
-    if match is None:
-        return []
-    family, first, second = match[1], int(match[2]), match[3]
-    specs: list[tuple[str, str]] = []
-    if family in ("adaptivfloat", "posit"):
-        e = int(second or 0)
-        specs.append(("exponent +1 bit, width kept", f"{family}:{first},{e + 1}"))
-        specs += [(f"exponent +1 bit, width +{d}", f"{family}:{first + d},{e + 1}") for d in (1, 2)]
-        specs += [
-            (f"significand +{d} bits", f"{family}:{first + d},{e}") for d in range(1, 17 - first)
-        ]
-    elif family == "float":
-        m = int(second or 0)
-        specs.append(("exponent +1 bit, width kept", f"float:{first + 1},{m - 1}"))
-        specs += [(f"significand +{d} bits", f"float:{first},{m + d}") for d in range(1, 9)]
-    elif family == "int":
-        specs += [(f"significand +{d} bits", f"int:{first + d}") for d in range(1, 17 - first)]
-    else:
-        f = int(second or 0)
-        wider = range(1, 17 - first)
-        specs += [(f"fraction +{d} bits", f"{family}:{first + d},{f + d}") for d in wider]
-    found = []
-    for what, spec in specs:
-        try:
-            found.append((what, registry.get(spec)))
-        except SystolabError:
-            continue  # the family does not go that far
-    return found
-
-
-def repair(
-    program: Program,
-    calibration: Calls,
-    calls: Calls,
-    budget: float,
-    progress: Callable[[str], None] = lambda _: None,
-) -> list[Trial]:
-    """Try changes, cheapest first, up to the first that meets the budget.
-
-    Args:
-        program: the compiled network; layouts and kernels stay, formats change.
-        calibration: inputs that scales are fitted to.
-        calls: inputs the error is measured on.
-        budget: largest error allowed at the end of any time step, a fraction.
-        progress: told every change before it is tried.
-
-    Returns:
-        What was tried; the last one meets the budget if any does.
-    """
-    array = program.array
-    options = sorted(candidates(array.out, array), key=lambda item: _cost(item[2]))
-    tried: list[Trial] = []
-    for what, _, changed in options:
-        progress(what)
-        try:
-            plan = Plan(replace(program, array=changed), calibration)
-            error = trace(plan, calls).worst
-        except SystolabError:
-            continue  # the accumulator does not fit the wider products
-        tried.append(Trial(what, _cost(changed), error))
-        if error <= budget:
-            break
-    return tried
-
-
-def _cost(array: Array) -> tuple[int, int]:
-    """Operand bits, then whether the accumulator is the exact one."""
-    return array.act.bits + array.weight.bits, int(isinstance(array.accumulator, Exact))
-
-
-def text(measured: Trace, budget: float, tried: Sequence[Trial]) -> str:
-    """The trace and the trials as text."""
-    heading = ["layer", "step", "error", "SQNR dB", "clipped", "flushed"]
-    body = [
-        [
-            layer.name,
-            str(layer.time),
-            f"{100 * layer.error:.3f} %",
-            f"{layer.sqnr_db:.1f}",
-            "" if layer.clipped is None else f"{100 * layer.clipped:.2f} %",
-            "" if layer.flushed is None else f"{100 * layer.flushed:.2f} %",
-        ]
-        for layer in measured.layers
-    ]
-    lines = [f"error of {measured.format}, accumulator {measured.accumulator}, against binary32"]
-    lines.append(columns(heading, body, range(1, 6)))
-    over_time = measured.by_time()
-    if len(over_time) > 1:
-        shown = "  ".join(f"{100 * error:.2f} %" for error in over_time)
-        lines.append(f"at the end of each time step: {shown}")
-    first = measured.first_over(budget)
-    if first is None:
-        lines.append(f"every tensor is within {100 * budget:g} %")
-        return "\n".join(lines)
-    lines.append(
-        f"first over {100 * budget:g} %: {first.name}, step {first.time}, {100 * first.error:.2f} %"
-    )
-    if tried:
-        lines.append("tried, cheapest first (largest error at the end of a time step):")
-        rows = [[trial.change, str(trial.cost[0]), f"{100 * trial.error:.2f} %"] for trial in tried]
-        lines.append(columns(["change", "operand bits", "error"], rows, (1, 2)))
-        best = tried[-1]
-        if best.error <= budget:
-            lines.append(f"cheapest within the budget: {best.change}: {100 * best.error:.2f} %")
-        else:
-            lines.append("none of these is within the budget")
-    return "\n".join(lines)
-
-
-def parse_budget(given: str) -> float:
-    """A budget as a fraction, from ``5%`` or ``0.05``.
-
-    Raises:
-        SystolabError: it is not a positive number.
-    """
-    number = given.removesuffix("%")
-    try:
-        value = float(number) / (100 if given.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < np.inf:
-        raise SystolabError(f"Budget must be a positive number or percentage, not {given!r}")
-    return value
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `systolab run` that concern numerical error."""
-    group = parser.add_argument_group("numerical error")
-    group.add_argument(
-        "--trace-error",
-        action="store_true",
-        help="show the error of every layer against binary32, and try what repairs it",
-    )
-    group.add_argument(
-        "--budget",
-        default="5%",
-        metavar="E",
-        help="largest error with --trace-error (5%%)",
-    )
-    group.add_argument(
-        "--fixed-bias",
-        type=int,
-        metavar="B",
-        help="fix every tensor's scale at 2^B instead of fitting it to the data",
-    )
-
-
-def chosen_format(fmt: Format, bias: int | None) -> Format:
-    """The format, with a fixed bias if one is given.
-
-    Raises:
-        SystolabError: the bias is beyond binary32's exponents.
-    """
-    if bias is None:
-        return fmt
-    if not -100 <= bias <= 100:
-        raise SystolabError(f"Fixed bias must be from -100 to 100, not {bias}")
-    return FixedBias(fmt, bias)
-
-
-def report(
-    plan: Plan,
-    calibration: Calls,
-    calls: Calls,
-    budget: float,
-    progress: Callable[[str], None] = lambda _: None,
-) -> str:
-    """Trace a network; where it exceeds the budget, try what repairs it.
-
-    Args:
-        plan: the program, calibrated.
-        calibration: inputs that scales are fitted to.
-        calls: inputs the error is measured on.
-        budget: largest error allowed, a fraction.
-        progress: told every change before it is tried.
-    """
-    measured = trace(plan, calls)
-    over = measured.first_over(budget) is not None
-    tried = repair(plan.program, calibration, calls, budget, progress) if over else []
-    return text(measured, budget, tried)

@@ -4,14 +4,18 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cosim import data, divergence, execute, report, trace_error
+from cosim import data, divergence, error_report, execute, report
+from cosim.calibrate import WeightScales
 from cosim.case import hardware_model
-from cosim.execute import Emulator, Plan, Stopwatch
+from cosim.execute import Emulator, Stopwatch
 from cosim.model import Model
+from cosim.plan import Plan
 from cosim.progress import Progress
 from cosim.report import Report
 from formats import registry
@@ -56,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (0)")
-    trace_error.add_arguments(parser)
+    error_report.add_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
@@ -67,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
     start = time.monotonic()
     # Everything that can be wrong with the command line is found before anything takes long.
-    fmt = trace_error.chosen_format(registry.get(args.format), args.fixed_bias)
-    budget = trace_error.parse_budget(args.budget)
+    fmt = error_report.chosen_format(registry.get(args.format), args.fixed_bias)
+    budget = error_report.parse_budget(args.budget)
     rows, cols = parse_array(args.array)
     array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
     emulator = Emulator(array, args.engine)
@@ -77,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     network = onnx_import.load(args.model)
     dataset = data.load(args.data, network.inputs, args.images, args.seed)
     marks = [time.monotonic()]
-    plan = Plan(compile_network(network, array), dataset.calibration)
+    scales = WeightScales(args.weight_scales)
+    plan = Plan(compile_network(network, array), dataset.calibration, scales)
     marks.append(time.monotonic())
     model = Model(array, python=True)
     marks.append(time.monotonic())
@@ -94,9 +99,12 @@ def run(args: argparse.Namespace) -> int:
     print(report.text(result))
     if observed.failed is not None and observed.first is not None:
         print("\n" + divergence.of_run(args, array, observed.failed, observed.first.kernel))
+    structured = result.as_data()
     if args.trace_error:
-        print("\n" + trace_error.report(plan, dataset.calibration, dataset.calls, budget))
-    _save(args, result, array)
+        errors = error_report.report(plan, dataset.calibration, dataset.calls, budget)
+        print("\n" + errors.text())
+        structured["errors"] = errors.as_data()
+    _save(args, result, structured, array)
     return 0 if result.identical else 1
 
 
@@ -117,10 +125,11 @@ def _check_writable(path: Path) -> None:
         ) from error
 
 
-def _save(args: argparse.Namespace, result: Report, array: Array) -> None:
+def _save(
+    args: argparse.Namespace, result: Report, structured: Mapping[str, Any], array: Array
+) -> None:
     """Write what `--json` and `--out` ask for."""
-    structured = json.dumps(result.as_data(), indent=2, allow_nan=False) + "\n"
-    texts = dict.fromkeys(_outputs(args), structured)
+    texts = dict.fromkeys(_outputs(args), json.dumps(structured, indent=2, allow_nan=False) + "\n")
     if args.out is not None:
         texts[args.out / "report.txt"] = report.text(result) + "\n"
         for name, source in hardware(array).files.items():

@@ -6,7 +6,7 @@ import sys
 
 import onnx
 
-from examples.networks.lstm import lstm
+from examples.networks.lstm import lstm, unstable_lstm
 from examples.networks.mobilenet import efficientnet_lite0, mobilenet_v2
 from examples.networks.resmlp import resmlp
 from examples.networks.resnet import resnet18, resnet20
@@ -16,6 +16,7 @@ NETWORKS = {
     build.__name__: build
     for build in (
         efficientnet_lite0, lstm, mobilenet_v2, resmlp, resnet18, resnet20, transformer,
+        unstable_lstm,
     )
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from examples.networks.builder import Builder
 
@@ -32,3 +33,22 @@ def lstm(
     b.output(h, [batch, hidden])
     b.output(c, [batch, hidden])
     return b.model()
+
+
+def unstable_lstm(steps: int = 12, hidden: int = 64, seed: int = 0) -> onnx.ModelProto:
+    """The same from a state of zeros, with weights and biases uniform in (-2, 2).
+
+    Rounding errors grow from step to step, as in the LSTM of 3LA's experiments on FlexASR.
+    """
+    model = lstm(steps, hidden, hidden)
+    rng = np.random.default_rng(seed)
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if value.dtype == np.float32:
+            drawn = rng.uniform(-2, 2, value.shape).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(drawn, tensor.name))
+    for state in [given for given in model.graph.input if given.name in ("h", "c")]:
+        model.graph.input.remove(state)
+        zeros = np.zeros((1, hidden), np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(zeros, state.name))
+    return model

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import formats
-from cosim.case import software
+from cosim.case import Case, Outcome, software
 from cosim.check.context import Context, Level
 from cosim.check.kernels import Data
-from cosim.check.machine import Explain
+from cosim.check.machine import Explain, Machine
 from cosim.check.report import Finding, StageResult
 from cosim.check.stages import Request, check
 from cosim.divergence import Divergence
 from cosim.expected import Expected, first_difference
+from cosim.model import HardwareFaultError
 from cosim.vcd import read, save_file
 from formats.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
 from formats.format import Format
@@ -179,6 +180,69 @@ def test_accumulator_one_bit_short(tmp_path: Path) -> None:
     difference = int(expected.split()[0]) - int(wrong.split()[0])
     assert difference % (1 << 27) == 0
     assert difference != 0
+
+
+@pytest.mark.slow
+def test_an_array_that_hangs(tmp_path: Path) -> None:
+    """The controller never takes an accumulator bank back: the third outer iteration waits."""
+    bug = change("systolab_controller.sv", "- 2'(release_i);", "- 2'(release_i && 1'b0);")
+    stage = found(tmp_path, ["kernels", "cycles"], Exact(), bug)
+    finding, rows = details(stage)
+    assert finding.summary == "kernels: the RTL does not finish"
+    assert finding.command == "systolab check F --seed 0 --stage kernels"
+    assert rows["minimised"].startswith("WS outer 3 lanes 1x1, 0 product(s)")
+    assert re.fullmatch(r"Array must finish its kernel, not hang at cycle \d+", rows["found"])
+    assert rows["first wrong"] == "nothing: the core stands still from here"
+    assert rows["signal"].endswith("u_controller.a_go_o")
+    assert rows["stream A"].startswith("2 of 3 requests")
+    assert rows["stream O"] == f"2 of 3 requests, the last in cycle {int(rows['cycle']) - 1}"
+    assert "a_valid_i 1, a_go_o 0" in rows["controller"]
+    assert "bank_free 0" in rows["controller"]
+    waves = read(Path(dict(finding.files)["waveform"]))
+    assert waves.first <= int(rows["cycle"]) <= waves.last
+    permission = waves.get(rows["signal"])
+    assert permission is not None
+    assert permission.at(waves.last) == 0
+
+
+@pytest.mark.slow
+def test_an_array_that_leaves_its_memory(tmp_path: Path) -> None:
+    bug = change(
+        "systolab_write_stream.sv", "req_line_o = out_line_q;", "req_line_o = ~out_line_q;"
+    )
+    finding, rows = details(found(tmp_path, ["kernels"], Exact(), bug))
+    assert finding.summary == "kernels: the RTL leaves its memories"
+    assert rows["found"].startswith("Active lanes of stream O must stay within addresses 0 to 3, ")
+    assert rows["first wrong"] == "address generator of stream O"
+    assert f"(cycle {rows['cycle']})" in rows["found"]
+
+
+@pytest.mark.parametrize("stream", ["", "O"])
+def test_a_fault_is_a_difference_of_codes_and_cycles(stream: str) -> None:
+    context = Context(hardware(Array(2, 2, AF8, AF8, AF8, Exact())), Level.QUICK, 0)
+
+    def faulty(case: Case) -> Outcome:
+        # Everything is written, and only then something goes wrong.
+        right = software(context.array)(case)
+        fault = HardwareFaultError(stream, "Array must do better.", right.cycles, right.o)
+        return replace(right, fault=fault)
+
+    vars(context).update(rtl=faulty)
+    explained: list[str] = []
+
+    def explain(stage: str, case: Case) -> Finding:
+        explained.append(stage)
+        return Finding("explained")
+
+    machine = Machine(context, explain)
+    data = Data(context.array, np.random.default_rng(1))
+    cases = [data.case(gemm_kernel(context.array, 2, 3, 2)) for _ in range(3)]
+    stage = machine.stage("kernels", cases, "three products")
+    assert (stage.cases, stage.differ) == (12, 12)
+    cycles = machine.cycles()
+    assert (cycles.cases, cycles.differ) == (3, 3)
+    assert stage.finding == cycles.finding == Finding("explained")
+    assert explained == ["kernels"]
 
 
 # --- the expected sequences against the software model -----------------------------------------

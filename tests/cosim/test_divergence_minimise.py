@@ -1,6 +1,7 @@
 """Minimisation, on devices that are the software model with a planted fault."""
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from cosim.case import (
     squeeze,
 )
 from cosim.minimise import minimise
+from cosim.model import HardwareFaultError
 from formats.accumulator import Exact
 from formats.tensor import Codes
 from rtl import values
@@ -186,6 +188,27 @@ def test_a_wrong_cycle_count_is_minimised_as_such() -> None:
     assert found.difference.what == "cycles"
     assert found.difference.found == found.difference.expected + 1
     assert [length for _, length in axes(found.case.kernel)] == [1, 1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hang_is_minimised_as_such(mode: Mode) -> None:
+    """A device that hangs in the third outer iteration, whatever the data."""
+
+    def hangs(case: Case) -> Outcome:
+        right = software(ARRAY)(case)
+        if math.prod(case.kernel.outer) < 3:
+            return right
+        fault = HardwareFaultError("", "Array must finish.", 7 * right.cycles, case.o)
+        return replace(right, o=fault.memory, cycles=fault.cycle, fault=fault)
+
+    found = minimise(random_case(mode, m=19, n=19), ARRAY, software(ARRAY), hangs)
+    assert found is not None
+    difference = found.difference
+    assert difference.what == "hang"
+    assert difference.found == 7 * difference.expected
+    assert str(difference.fault) == "Array must finish."
+    assert math.prod(found.case.kernel.outer) == 3
+    assert found.products == 0
 
 
 def test_the_budget_is_kept() -> None:

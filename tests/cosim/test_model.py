@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 import formats
-from cosim.model import Model, Waveform
+from cosim.case import compare, hardware_model, software
+from cosim.check.kernels import Data
+from cosim.model import HardwareFaultError, Model, Waveform
 from formats.accumulator import Exact
 from formats.errors import SystolabError
 from formats.tensor import Codes
 from rtl.gemm import gemm_kernel
+from rtl.hardware import hardware
 from rtl.kernel import Array, Kernel, Mode
 from rtl.timing import cycles
 from rtl.values import run
@@ -106,7 +110,49 @@ def test_a_kernel_that_leaves_its_memory(stream: str, size: int) -> None:
         message = f"^Active lanes of stream {stream} must stay within addresses 0 to {size - 1}, "
         with pytest.raises(SystolabError, match=message + "not reach the line from "):
             job.run(model, outside)
+        with pytest.raises(HardwareFaultError) as raised:
+            job.run(model, outside)
+        assert (raised.value.what, raised.value.stream) == ("address", stream)
         job.check(job.run(model))  # the model is still good
+
+
+def test_an_array_that_hangs() -> None:
+    """The controller never takes an accumulator bank back: the third outer iteration waits."""
+    job = Job()
+    sound = hardware(job.array)
+    name, release = "systolab_controller.sv", "- 2'(release_i);"
+    assert sound.files[name].count(release) == 1
+    text = sound.files[name].replace(release, "- 2'(release_i && 1'b0);")
+    faulty = replace(sound, files={**sound.files, name: text})
+    predicted = cycles(job.kernel, job.array)
+    assert math.prod(job.kernel.outer) == 2
+    longer = gemm_kernel(job.array, M, K, 3 * job.array.cols)
+    data = Data(job.array, np.random.default_rng(0)).case(longer)
+    limit = cycles(longer, job.array)
+    with Model(job.array, sources=faulty) as model:
+        memories = (data.a, data.w, data.scale, data.bias, data.lo, data.hi, data.o)
+        with pytest.raises(HardwareFaultError) as raised:
+            model.run(longer, *memories, max_cycles=limit)
+        assert raised.value.what == "hang"
+        assert raised.value.cycle == limit + 1
+        assert str(raised.value) == f"Array must finish its kernel, not hang at cycle {limit + 1}"
+        # The first two iterations came out, and the model can be used again.
+        right = software(job.array)(data).o
+        written = raised.value.memory != data.o
+        assert written.any()
+        assert np.array_equal(raised.value.memory[written], right[written])
+        job.check(job.run(model))
+        # As a device it says so instead of raising, soon after the predicted cycles.
+        outcome = hardware_model(job.array, model)(data)
+        assert outcome.fault is not None
+        assert limit < outcome.cycles == outcome.fault.cycle <= 2 * limit + 501
+        difference = compare(data, software(job.array)(data), outcome)
+        assert difference is not None
+        assert (difference.what, difference.expected) == ("hang", limit)
+        assert difference.found == outcome.cycles
+        stalled = hardware_model(job.array, model)(replace(data, stall_seed=1))
+        assert stalled.fault is not None
+    assert predicted < limit
 
 
 def test_a_negative_address_is_named() -> None:

@@ -24,14 +24,17 @@ KERNEL = Row(
     cycle_differences=0,
     utilisation=12.34,
     mismatched=0,
+    weight_scales=1,
     sqnr_db=31.25,
 )
-HOST = Row("pool1", "max_pool", (1, 16, 4, 4), "host", *(None,) * 8, sqnr_db=math.inf)
+HOST = Row("pool1", "max_pool", (1, 16, 4, 4), "host", *(None,) * 9, sqnr_db=math.inf)
 REPORT = Report(
     model="net.onnx",
     format="adaptivfloat:8,3",
     array="5x3",
     accumulator="exact",
+    weight_scales="tensor",
+    kept_tensor_scale={},
     engines=("binary64",),
     data="digits",
     inputs=2,
@@ -67,6 +70,17 @@ def test_text() -> None:
     ]
 
 
+def test_scales_of_channels_are_counted_with_their_reasons() -> None:
+    found = replace(
+        REPORT,
+        weight_scales="channel",
+        layers=(replace(KERNEL, weight_scales=16), KERNEL, KERNEL, KERNEL, HOST),
+        kept_tensor_scale={"a": "second", "b": "first", "c": "second"},
+    )
+    expected = "weight scales   per channel in 1 of 4 layers, per tensor in 1 (first), "
+    assert f"\n{expected}per tensor in 2 (second)\n" in report.text(found)
+
+
 def test_without_labels_there_is_no_accuracy() -> None:
     assert "accuracy" not in report.text(replace(REPORT, accuracy=None))
 
@@ -75,18 +89,33 @@ def test_without_labels_there_is_no_accuracy() -> None:
     ("mismatch", "verdict"),
     [
         (
-            Mismatch("conv1", 3, "code", 0x1F, 0x20, (0, 5, 1, 2), 77),
+            Mismatch(
+                "conv1", 3, "code", 0x1F, 0x20, (0, 5, 1, 2), 77, "expected code 0x1f, found 0x20"
+            ),
             "MISMATCH first in kernel conv1, input 3: element [0, 5, 1, 2], expected code 0x1f, "
             "found 0x20",
         ),
         (
-            Mismatch("conv1", 0, "code", 0, 1, None, 80),
+            Mismatch("conv1", 0, "code", 0, 1, None, 80, "expected code 0x0, found 0x1"),
             "MISMATCH first in kernel conv1, input 0: address 80 (padding of the layout), "
             "expected code 0x0, found 0x1",
         ),
         (
-            Mismatch("conv1", 0, "cycles", 100, 101, None, None),
+            Mismatch("conv1", 0, "cycles", 100, 101, None, None, "expected 100 cycles, found 101"),
             "MISMATCH first in kernel conv1, input 0: expected 100 cycles, found 101",
+        ),
+        (
+            Mismatch(
+                "conv1",
+                2,
+                "hang",
+                100,
+                700,
+                None,
+                None,
+                "expected 100 cycles, found a fault: no end.",
+            ),
+            "MISMATCH first in kernel conv1, input 2: expected 100 cycles, found a fault: no end.",
         ),
     ],
 )

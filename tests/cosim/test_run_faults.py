@@ -1,16 +1,21 @@
 """Deliberate faults on either side: exit status 1, and the right place named."""
 
+import re
+import shlex
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import formats
-from cosim import model
-from cosim.case import Case, Outcome, compare
+from cosim import divergence, model
+from cosim.case import Case, Device, Outcome, compare, hardware_model
 from cosim.commands import run as command
 from cosim.execute import Emulator
+from cosim.vcd import read
 from formats.accumulator import Exact
 from glenside.layout import Layout
 from rtl.hardware import Hardware, hardware
@@ -142,3 +147,140 @@ def test_a_sign_fault_in_one_processing_element_is_found(
     layout = Layout.parse(row["output_layout"])
     assert layout.addresses(tuple(row["shape"]))[tuple(first["element"])] == difference.address
     assert f"expected code {first['expected']:#x}, found {first['found']:#x}" in out
+
+
+def _plant(monkeypatch: pytest.MonkeyPatch, faulty: Callable[[Array], Hardware]) -> None:
+    """Have the run and the divergence finder build sources with a fault."""
+    monkeypatch.setattr(model, "hardware", faulty)
+    monkeypatch.setattr(divergence, "hardware", faulty)
+
+
+def _finding(out: str) -> tuple[str, dict[str, str]]:
+    """Summary and rows (of equal labels the first) of the divergence after a run's verdict."""
+    lines = out.split("verdict ")[1].splitlines()[2:]
+    rows: dict[str, str] = {}
+    for line in lines[1:]:
+        label, text = re.split(r"  +", line.strip(), maxsplit=1)
+        rows.setdefault(label, text)
+    return lines[0], rows
+
+
+@pytest.mark.slow
+def test_a_mismatch_is_minimised_and_located(
+    systolab: Systolab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The processing element that subtracts is named, with everything about one product of it."""
+    _plant(monkeypatch, _subtracting_pe)
+    arguments = [*TINY, "--images", "1", "--weight-scales", "channel"]
+    status, out, _, result = systolab(*arguments, "--out", str(tmp_path / "out"))
+    assert status == 1
+    summary, rows = _finding(out)
+    kernel = result["first_mismatch"]["kernel"]
+    assert summary == f"kernel {kernel}: an output code of the RTL is not the software's"
+    assert "1 product(s)" in rows["minimised"]
+    assert re.match(
+        rf"address \d+: outer iteration 0, row \d+, column {COL}\b", rows["output element"]
+    )
+    assert rows["reduction step"].endswith(f"in PE row {ROW}, column {COL}")
+    assert rows["PE"].startswith(f"row {ROW}, column {COL}, acting in cycle ")
+    assert rows["first wrong"] == f"processing elements of column {COL}"
+    assert rows["signal"].endswith(f"g_column[{COL}].u_accumulator.sum_i")
+    # Expected and found codes in hex with their exact values: one the negative of the other, as
+    # the minimised sum is that of one product and nothing is added to it.
+    pattern = re.compile(r"^ *(expected|found) +code (\d+) \((0x[0-9a-f]+)\) = (\S+)$", re.M)
+    shown = {what: (int(n), int(h, 16), float(v)) for what, n, h, v in pattern.findall(out)}
+    fmt = formats.get("adaptivfloat:6,3")
+    for number, in_hex, value in shown.values():
+        assert number == in_hex
+        assert fmt.values[number] == value
+    assert shown["expected"][2] == -shown["found"][2] != 0
+    assert re.fullmatch(r"[+-]\d+ ulps? of adaptivfloat:6,3", rows["distance"])
+    # The waveform holds the signal in that cycle.
+    waves = read(Path(rows["waveform"]))
+    signal = waves.get(rows["signal"])
+    assert signal is not None
+    assert waves.first <= int(rows["cycle"]) <= waves.last
+    assert rows["signal"] in Path(rows["GTKWave save file"]).read_text()
+    # The command line shows the same again.
+    words = shlex.split(rows["reproduce"])
+    assert words[:2] == ["systolab", "run"]
+    status, again, _, repeated = systolab(*words[2:], "--out", str(tmp_path / "again"))
+    assert status == 1
+    assert repeated["first_mismatch"] == result["first_mismatch"]
+    files = ("waveform", "GTKWave save file")
+    (_, first), (_, second) = _finding(out), _finding(again)
+    assert {k: v for k, v in first.items() if k not in files} == {
+        k: v for k, v in second.items() if k not in files
+    }
+
+
+def _hanging(array: Array) -> Hardware:
+    """The sources with one fault: the controller never takes an accumulator bank back."""
+    right = hardware(array)
+    name, release = "systolab_controller.sv", "- 2'(release_i);"
+    assert right.files[name].count(release) == 1
+    text = right.files[name].replace(release, "- 2'(release_i && 1'b0);")
+    return replace(right, files={**right.files, name: text})
+
+
+@pytest.mark.slow
+def test_an_array_that_hangs_is_a_mismatch(
+    systolab: Systolab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _plant(monkeypatch, _hanging)
+    status, out, err, result = systolab(*TINY, "--images", "1", "--out", str(tmp_path))
+    first, row = result["first_mismatch"], result["layers"][0]
+    assert status == 1
+    assert err == ""
+    assert (first["kernel"], first["what"], first["expected"]) == (
+        row["name"],
+        "hang",
+        row["predicted"],
+    )
+    assert row["predicted"] < first["found"] == row["rtl"] <= 2 * row["predicted"] + 501
+    text = f"Array must finish its kernel, not hang at cycle {first['found']}"
+    assert (
+        f"MISMATCH first in kernel {row['name']}, input 0: expected {row['predicted']} cycles, "
+        f"found a fault: {text}\n" in out
+    )
+    summary, rows = _finding(out)
+    assert summary == f"kernel {row['name']}: the RTL does not finish"
+    assert rows["first wrong"] == "nothing: the core stands still from here"
+    assert rows["signal"].endswith("u_controller.a_go_o")
+    assert "outer 3 " in rows["minimised"]
+    assert Path(rows["waveform"]).exists()
+
+
+@pytest.mark.parametrize("stream", ["", "W"])
+def test_a_fault_of_the_array_is_a_mismatch(
+    systolab: Systolab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stream: str
+) -> None:
+    """Conv2 of the second image does not finish: that kernel is named, the rest still runs."""
+
+    def faulty(array: Array, built: model.Model) -> Device:
+        device, seen = hardware_model(array, built), 0
+
+        def run(case: Case) -> Outcome:
+            nonlocal seen
+            outcome = device(case)
+            seen += len(case.o) == 32 * 4 * 4
+            if seen != 2 or len(case.o) != 32 * 4 * 4:
+                return outcome
+            fault = model.HardwareFaultError(stream, "must do better.", 4321, outcome.o)
+            return replace(outcome, cycles=fault.cycle, fault=fault)
+
+        return run
+
+    monkeypatch.setattr(command, "hardware_model", faulty)
+    status, out, err, result = systolab(*TINY, "--out", str(tmp_path))
+    first = result["first_mismatch"]
+    assert status == 1
+    assert err == ""
+    assert (first["kernel"], first["call"]) == ("conv2", 1)
+    assert (first["what"], first["found"]) == ("address" if stream else "hang", 4321)
+    assert first["element"] is None
+    assert first["text"] == f"expected {first['expected']} cycles, found a fault: must do better."
+    assert f"kernel conv2, input 1: {first['text']}\n" in out
+    summary, _ = _finding(out)
+    assert summary == "kernel conv2: the difference does not show again on the kernel alone"
+    assert result["accuracy"]["images"] == 2
