@@ -239,7 +239,7 @@ def of_run(args: argparse.Namespace, array: Array, case: Case, kernel: str) -> s
     """The first divergence of `systolab run`, as text."""
     words = ["systolab", "run", args.model, "--format", args.format, "--array", array.name]
     words += ["--accumulator", str(array.accumulator), "--seed", str(args.seed)]
-    for option in ("data", "images", "fixed_bias", "engine", "weight_scales"):
+    for option in ("data", "images", "fixed_bias", "engine", "weight_scales", "out_format"):
         value = getattr(args, option)
         if value not in (None, _RUN_DEFAULTS.get(option)):
             words += [f"--{option.replace('_', '-')}", str(value)]

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cosim.block_operands import scale_memories
 from cosim.case import Case, Device, Difference, Outcome, compare
 from cosim.plan import Plan, Stored
 from formats.format import Format
-from formats.tensor import Codes
 from glenside import host
 from glenside.network import Network, Tensor
 from glenside.program import CopyStep, HostStep, KernelStep, Operand
 from rtl import timing, values
-from rtl.gemm import gemm_kernel
+from rtl.block_gemm import product_kernel
 from rtl.kernel import Array
 from rtl.traffic import traffic
 
@@ -41,7 +41,9 @@ class Emulator:
         self.engines: set[str] = set()
         one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
         a, w, o = (fmt.encode(zero) for fmt in (array.act, array.weight, array.out))
-        self(Case(gemm_kernel(array, 1, 1, 1), a, w, one, zero, -np.inf, np.inf, o))
+        kernel = product_kernel(array, 1, 1, 1)
+        scale = one if array.block_scaled else None
+        self(Case(kernel, a, w, one, zero, -np.inf, np.inf, o, a_scale=scale, w_scale=scale))
         self.engines.clear()
 
     def __call__(self, case: Case) -> Outcome:
@@ -57,6 +59,8 @@ class Emulator:
             case.hi,
             case.o,
             self._engine,
+            a_scale=case.a_scale,
+            w_scale=case.w_scale,
         )
         self.engines.add(result.engine)
         return Outcome(result.o_mem, *self._conduct(case.kernel))
@@ -111,31 +115,38 @@ class Chain:
         """Execute a kernel on the device; return what it was given and what came out."""
         plan, array, o = self._plan, self._plan.array, step.o
         parameters = plan.parameters[step.name]
+        a = self._operand(step.a, array.act, None)
+        w = self._operand(step.w, array.weight, plan.channel_axis(step))
+        a_scale, w_scale = scale_memories(step.kernel, a.block_scales, w.block_scales)
         case = Case(
             step.kernel,
-            self._operand(step.a, array.act, None),
-            self._operand(step.w, array.weight, plan.channel_axis(step)),
+            a.memory,
+            w.memory,
             parameters.scale,
             parameters.bias,
             parameters.lo,
             parameters.hi,
             np.full(o.size, array.out.encode(0.0)),
+            a_scale=a_scale,
+            w_scale=w_scale,
         )
         outcome = self._device(case)
         scale = np.asarray(plan.scales(o.tensor, array.out))
         self._values[o.tensor] = Stored(outcome.o, o.layout, o.shape, array.out, scale)
         return case, outcome
 
-    def _operand(self, operand: Operand, fmt: Format, axis: int | None) -> Codes:
+    def _operand(self, operand: Operand, fmt: Format, axis: int | None) -> Stored:
         constant = self._plan.constants.get((operand, fmt.name, axis))
         if constant is not None:
-            return constant.memory
+            return constant
         value = self._values[operand.tensor]
-        if isinstance(value, Stored) and value.format.name == fmt.name:
+        kept = operand.block_axis is None  # what the array wrote is in no blocks
+        if kept and isinstance(value, Stored) and value.format.name == fmt.name:
             if value.layout == operand.layout:
-                return value.memory
-            return operand.layout.pack(value.codes(), fmt.zero_code)
-        return self._plan.store(operand, fmt, self.real(operand.tensor)).memory
+                return value
+            memory = operand.layout.pack(value.codes(), fmt.zero_code)
+            return replace(value, memory=memory, layout=operand.layout)
+        return self._plan.store(operand, fmt, self.real(operand.tensor))
 
 
 @dataclass(frozen=True)

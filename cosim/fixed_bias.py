@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.codebook import Neighbours
+from formats.errors import SystolabError
 from formats.format import Format
 from formats.scaling import Scaling
 
@@ -21,7 +22,15 @@ class FixedBias(Format):
     scaling = Scaling()
 
     def __init__(self, base: Format, bias: int) -> None:
-        """Fix the scale of ``base`` at ``2**bias``."""
+        """Fix the scale of ``base`` at ``2**bias``.
+
+        Raises:
+            SystolabError: ``base`` scales blocks.
+        """
+        if base.scaling.block is not None:
+            raise SystolabError(
+                f"Fixed bias must be given to a format without blocks, not {base.name}"
+            )
         self.base = base
         self.bias = bias
         self.bits = base.bits

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.block_operands import in_blocks
 from cosim.calibrate import Scales, Use, WeightScales
 from cosim.channels import Channels, channels
 from formats.format import Format
@@ -38,6 +39,7 @@ class Stored:
     shape: tuple[int, ...]
     format: Format
     scale: F32  # of the tensor, or broadcastable to it
+    block_scales: F32 | None = None  # by address, where blocks share a scale
 
     def codes(self) -> Codes:
         """Codes of the tensor, in its logical shape."""
@@ -90,7 +92,9 @@ class Plan:
 
     def _find_channels(self) -> None:
         for step in self.program.kernels:
-            if step.w.tensor not in self.network.constants:
+            if self.array.block_scaled:
+                self.kept_tensor_scale[step.name] = "operands are scaled in blocks"
+            elif step.w.tensor not in self.network.constants:
                 self.kept_tensor_scale[step.name] = "weights computed at run time"
             elif self.array.weight.scaling.kind is ScaleKind.NONE:
                 self.kept_tensor_scale[step.name] = f"{self.array.weight.name} is never scaled"
@@ -110,7 +114,12 @@ class Plan:
         return None if found is None else found.axis
 
     def weight_scale(self, step: KernelStep) -> F32:
-        """Return the scale of a kernel's weights: shape (), or along `channel_axis`."""
+        """Return the scale of a kernel's weights: shape (), or along `channel_axis`.
+
+        In a block-scaled array it is 1: what the weights have more is in their blocks.
+        """
+        if self.array.block_scaled:
+            return np.asarray(np.float32(1))
         return self._scale(step.w.tensor, self.array.weight, self.channel_axis(step))
 
     def _scale(self, tensor: str, fmt: Format, axis: int | None) -> F32:
@@ -128,6 +137,8 @@ class Plan:
                 (step.w.tensor, array.weight),
                 (step.o.tensor, array.out),
             )
+            # Block scales are those of the data, and the array applies them.
+            if not array.block_scaled or use == (step.o.tensor, array.out)
         }
 
     def _parameters(self, step: KernelStep) -> Parameters:
@@ -138,7 +149,8 @@ class Plan:
         found = self._channels.get(step.name)
         if found is not None:
             weight = weight[found.index]
-        product = np.float64(self.scales(step.a.tensor, array.act)) * weight
+        act = 1 if array.block_scaled else self.scales(step.a.tensor, array.act)
+        product = np.float64(act) * weight
         # Idle lanes of the last tile read parameters too, beyond the last channel.
         indices = int(step.kernel.p.addresses().max()) + 1
         bias = np.zeros(indices)
@@ -164,6 +176,10 @@ class Plan:
             tensor: values.
             axis: of a constant, along which scales differ; None for one scale.
         """
+        if operand.block_axis is not None:
+            memory, scales = in_blocks(operand, fmt, tensor)
+            one = np.asarray(np.float32(1))
+            return Stored(memory, operand.layout, tensor.shape, fmt, one, block_scales=scales)
         scale = self._scale(operand.tensor, fmt, axis)
         codes = fmt.quantize(tensor, scale=scale).codes
         memory = operand.layout.pack(codes, fmt.zero_code)

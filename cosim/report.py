@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from operator import eq, ne
 from typing import Any
 
+from cosim.block_operands import host_work
 from cosim.calibrate import WeightScales
 from cosim.data import Dataset
 from cosim.execute import Mismatch, Observed, Tally
@@ -99,6 +100,7 @@ class Report:
     rtl_cycles: int
     first_mismatch: Mismatch | None
     measured: dict[str, float]
+    blocks: str = ""  # what the host does for block-scaled operands
 
     @property
     def identical(self) -> bool:
@@ -140,7 +142,7 @@ def assemble(
         model=model,
         format=array.act.name,
         array=array.name,
-        accumulator=str(array.accumulator),
+        accumulator=array.sums,
         weight_scales=str(plan.weight_scales),
         kept_tensor_scale=dict(plan.kept_tensor_scale),
         engines=tuple(sorted(engines)),
@@ -153,6 +155,7 @@ def assemble(
         rtl_cycles=cycles,
         first_mismatch=observed.first,
         measured={**seconds, "cycles_per_second": cycles / max(seconds["rtl"], 1e-9)},
+        blocks=host_work(array),
     )
 
 
@@ -227,6 +230,8 @@ def text(report: Report) -> str:
         *table(COLUMNS, [_cells(row) for row in report.layers]),
         "",
     ]
+    if report.blocks:
+        lines.append(f"blocks          {report.blocks}")
     if report.accuracy is not None:
         a = report.accuracy
         lines.append(

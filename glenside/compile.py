@@ -8,9 +8,11 @@ picks kernels, dataflows and layouts of all layers together at least total cycle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from formats.errors import SystolabError
 from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
+from glenside.block_axes import block_axis
 from glenside.extract import Choice, Solution, extract, greedy
 from glenside.knowledge import Knowledge
 from glenside.layout import Layout
@@ -273,12 +275,13 @@ class _Compiler:
     def _host_step(self, layer: Layer) -> HostStep:
         reason = self._partition.reasons.get(layer.name)
         if reason is None:
-            reason = (
-                "moves elements for the host"
-                if layer.op in MOVEMENT
-                else "no kernel within the array's limits"
-            )
+            reason = "moves elements for the host" if layer.op in MOVEMENT else self._no_kernel()
         return HostStep(layer.name, (layer.name,), reason, self._move_cost(layer))
+
+    def _no_kernel(self) -> str:
+        if self._array.block_scaled:
+            return "no block-scaled kernel: blocks must run along one dimension of both operands"
+        return "no kernel within the array's limits"
 
     def _kernel_step(self, run: Run) -> KernelStep:
         region = self._partition.regions[run.output]
@@ -288,9 +291,14 @@ class _Compiler:
         if key not in self._realised:
             self._realised[key] = realise(option, self._array)
         real = self._realised[key]
+        contraction = real.layer.contraction
+        axes: tuple[int | None, int | None] = (None, None)
+        if self._array.block_scaled:
+            blocks = block_axis(contraction)
+            axes = blocks.a, blocks.w
         a, w = (
-            self._operand(region, option, real, place.tensor)
-            for place in (real.layer.contraction.a, real.layer.contraction.w)
+            replace(self._operand(region, option, real, place.tensor), block_axis=axis)
+            for place, axis in zip((contraction.a, contraction.w), axes, strict=True)
         )
         bias = real.layer.bias
         return KernelStep(

@@ -18,6 +18,7 @@ from glenside.estimate import estimated_cycles
 from glenside.nest import A, Loop, Nest, O, P, Role, W
 from glenside.sliding import slides
 from glenside.stream_layout import Selection, StreamLayout
+from rtl.block_streams import with_scales
 from rtl.kernel import MAX_GUARDS, MAX_LENGTH, MAX_LOOPS, AccessPattern, Array, Guard, Kernel, Mode
 
 
@@ -38,12 +39,32 @@ class Candidate:
     estimate: int
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """How operands are cut into blocks that share a scale.
+
+    Attributes:
+        loop: the reduction loop that runs along them; a nest without it has blocks of one element.
+        length: elements of a block.
+    """
+
+    loop: str
+    length: int
+
+    def lanes(self, length: int, array: Array) -> list[int]:
+        """Lanes of A with which every tile of a loop lies within one block."""
+        if length <= self.length:
+            return _sizes(length, array.rows)
+        return [max(d for d in range(1, array.rows + 1) if self.length % d == 0)]
+
+
 def lower(
     nest: Nest,
     array: Array,
     w_constant: bool,
     modes: Sequence[Mode] = tuple(Mode),
     prune: float = 2.0,
+    blocks: Blocks | None = None,
 ) -> list[Candidate]:
     """Every sensible kernel for the nest on the array, the most promising first.
 
@@ -54,6 +75,7 @@ def lower(
             row-major tensor, and every candidate brings a layout of its own.
         modes: dataflows to consider.
         prune: of each mode, candidates estimated at more than this many times the best are dropped.
+        blocks: on a block-scaled array, how the operands are cut into blocks.
 
     Raises:
         SystolabError: no kernel within the machine's limits exists.
@@ -62,8 +84,13 @@ def lower(
     for role in (Role.REDUCTION, Role.ROW, Role.COLUMN):
         if not [loop for loop in plain.of(role) if role is Role.COLUMN or not loop.strides[P]]:
             plain = _with_unit_loop(plain, role)
+    if blocks is not None and not any(loop.name == blocks.loop for loop in plain.loops):
+        # Blocks of one element, or a reduction of one step.
+        blocks = Blocks(f"1 {Role.REDUCTION}", 1)
+        if not any(loop.name == blocks.loop for loop in plain.loops):
+            plain = _with_unit_loop(plain, Role.REDUCTION)
     found: dict[tuple[Kernel, StreamLayout | None], Candidate] = {}
-    for choice in _choices(plain, array, w_constant, modes):
+    for choice in _choices(plain, array, w_constant, modes, blocks):
         candidate = choice.candidate(array, w_constant)
         if candidate is not None:
             found.setdefault((candidate.kernel, candidate.w_layout), candidate)
@@ -81,17 +108,25 @@ def lower(
 
 
 def _choices(
-    nest: Nest, array: Array, w_constant: bool, modes: Sequence[Mode]
+    nest: Nest, array: Array, w_constant: bool, modes: Sequence[Mode], blocks: Blocks | None
 ) -> Iterator[_Choice]:
     ignored = (W,) if w_constant else ()
     for mode in modes:
         a_role = Role.REDUCTION if mode is Mode.WEIGHT_STATIONARY else Role.ROW
-        for a_chain in _chains(nest, a_role, array.rows, ignored):
+        if blocks is None:
+            a_chains = _chains(nest, a_role, array.rows, ignored)
+        else:
+            a_chains = [(blocks.loop,)]
+        for a_chain in a_chains:
             for w_chain in _chains(nest, Role.COLUMN, array.cols, ignored):
-                for a_size in _sizes(_length(nest, a_chain), array.rows):
+                length = _length(nest, a_chain)
+                sizes = (
+                    _sizes(length, array.rows) if blocks is None else blocks.lanes(length, array)
+                )
+                for a_size in sizes:
                     w_size = _sizes(_length(nest, w_chain), array.cols)[0]
                     yield _Choice(nest, mode, a_chain, w_chain, a_size, w_size)
-    if w_constant and Mode.WEIGHT_STATIONARY in modes:
+    if w_constant and Mode.WEIGHT_STATIONARY in modes and blocks is None:
         for slid in slides(nest, array.rows, array.cols):
             yield _Choice(
                 slid.nest, Mode.WEIGHT_STATIONARY, (slid.lane,), (slid.column,),
@@ -205,6 +240,8 @@ class _Choice:
             built = _Builder(cut, self.mode, rows, a_lane, w_lane, selection).build()
             if built is not None:
                 kernel, layout = built
+                if array.block_scaled:
+                    kernel = with_scales(kernel)
                 return Candidate(kernel, layout, label, estimated_cycles(kernel, array.line))
         return None
 

@@ -12,13 +12,15 @@ from itertools import product
 
 from formats.errors import SystolabError
 from glenside.affine import Layer, describe
+from glenside.block_axes import block_axis
 from glenside.contraction import NotAffineError
 from glenside.language import DATAFLOWS, Term
 from glenside.layout import Layout
-from glenside.lowering import Candidate, lower
+from glenside.lowering import Blocks, Candidate, lower
 from glenside.stream_layout import StreamLayout
 from glenside.targets import OUTPUT, Target
 from glenside.text import parse
+from rtl.block_gemm import block_length
 from rtl.kernel import Array, Kernel, Mode
 from rtl.timing import cycles
 
@@ -74,6 +76,8 @@ def layout_names(shape: tuple[int, ...], array: Array) -> tuple[str, ...]:
         3: (plain, "ACB"),
         4: (plain, "NHWC", f"NCHW{array.line}c"),
     }.get(len(shape), (plain,))
+    if array.block_scaled:  # blocks that share a scale need no blocks of the layout across them
+        names = tuple(name for name in names if not any(x.isdigit() for x in name))
     distinct: dict[object, str] = {}
     for name in names:
         layout = Layout.parse(name)
@@ -166,6 +170,8 @@ def _ways(target: Target, array: Array) -> Iterator[_Way]:
         layer = describe(target.term, OUTPUT)
     except NotAffineError:
         return
+    if layer.dataflow not in array.modes:
+        return
     if is_constant(layer.contraction.a.tensor):
         return  # constants go to the W port: their scales are per column
     shapes = {
@@ -197,4 +203,7 @@ def _candidates(
         Layout.parse(output),
     )
     assert layer.dataflow is not None
-    return lower(nest, array, constant, (Mode(layer.dataflow),), PRUNE)
+    blocks = None
+    if array.block_scaled:
+        blocks = Blocks(block_axis(layer.contraction).name, block_length(array))
+    return lower(nest, array, constant, (Mode(layer.dataflow),), PRUNE, blocks)

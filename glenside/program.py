@@ -17,11 +17,19 @@ from rtl.kernel import Array, Kernel
 
 @dataclass(frozen=True)
 class Operand:
-    """A tensor of the network as it stands in memory."""
+    """A tensor of the network as it stands in memory.
+
+    Attributes:
+        tensor: its name.
+        layout: of its codes.
+        shape: its dimensions.
+        block_axis: dimension along which blocks share a scale; None where they do not.
+    """
 
     tensor: str
     layout: Layout | StreamLayout
     shape: Shape
+    block_axis: int | None = None
 
     @property
     def size(self) -> int:

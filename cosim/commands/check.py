@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from cosim.block_operands import block_scaled, output_format
 from cosim.check.context import Context, Level
 from cosim.check.machine import Explain
 from cosim.check.stages import STAGES, Request, check
@@ -22,9 +23,6 @@ from rtl.hardware import specialise
 from rtl.kernel import Array, parse_array
 
 NAME = "check"
-# What a block-scaled array writes: the host puts it in blocks, so it should cost little precision
-# and fit any scale.
-BLOCK_SCALED_OUT = "bfloat16"
 HELP = "compare the software and the RTL of a number format: table, blocks, kernels, cycles"
 
 
@@ -110,14 +108,13 @@ def _mutate(args: argparse.Namespace, request: Request) -> int:
 def _request(args: argparse.Namespace) -> Request:
     act = registry.get(args.format)
     weight = act if args.weight is None else registry.get(args.weight)
-    block_scaled = any(fmt.scaling.block is not None for fmt in (act, weight))
-    name = (BLOCK_SCALED_OUT if block_scaled else args.format) if args.out is None else args.out
+    scaled = block_scaled(act, weight)
+    out = output_format(args.out, act, weight)
     rows, cols = parse_array(args.array)
-    exact = block_scaled and args.accumulator is None
+    exact = scaled and args.accumulator is None
     accumulator = Exact() if exact else _accumulator(args.accumulator, act, weight)
     level = Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL
-    out = registry.get(name)
-    array = Array(rows, cols, act, weight, out, accumulator, block_scaled=block_scaled)
+    array = Array(rows, cols, act, weight, out, accumulator, block_scaled=scaled)
     return Request(array, level, args.seed, args.stage, Codec(args.codec))
 
 

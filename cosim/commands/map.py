@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from cosim.block_operands import block_scaled, output_format
 from cosim.columns import columns
 from cosim.commands.formats import write_json
 from formats import get
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", default="adaptivfloat:8,3", metavar="F", help="number format (adaptivfloat:8,3)"
     )
     parser.add_argument(
+        "--out-format",
+        metavar="F",
+        help="number format that the array writes (as --format; bfloat16 where that is "
+        "block-scaled)",
+    )
+    parser.add_argument(
         "--array", default="16x16", metavar="RxC", help="rows and columns of the array (16x16)"
     )
     parser.add_argument(
@@ -49,11 +56,13 @@ def run(args: argparse.Namespace) -> int:
     """Compile and print."""
     fmt = get(args.format)
     rows, cols = parse_array(args.array)
-    array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
+    accumulator, scaled = parse_accumulator(args.accumulator), block_scaled(fmt, fmt)
+    out = output_format(args.out_format, fmt, fmt)
+    array = Array(rows, cols, fmt, fmt, out, accumulator, block_scaled=scaled)
     knowledge = Knowledge(array)
     if args.knowledge is not None and args.knowledge.exists():
         knowledge = Knowledge.load(args.knowledge, array)
-    program = compile_network(load(args.model), array, knowledge)
+    program = compile_network(load(args.model), array, knowledge, read_through=not scaled)
     if args.knowledge is not None:
         knowledge.save(args.knowledge)
     if args.explain is None:

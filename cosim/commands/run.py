@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosim import data, divergence, error_report, execute, report
+from cosim.block_operands import block_scaled, output_format
 from cosim.calibrate import WeightScales
 from cosim.case import hardware_model
 from cosim.execute import Emulator, Stopwatch
@@ -38,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="F",
         help="number format of weights and activations, for example adaptivfloat:8,3",
+    )
+    parser.add_argument(
+        "--out-format",
+        metavar="F",
+        help="number format that the array writes (as --format; bfloat16 where that is "
+        "block-scaled)",
     )
     parser.add_argument(
         "--array", default="16x16", metavar="RxC", help="rows and columns of the array (16x16)"
@@ -74,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
     fmt = error_report.chosen_format(registry.get(args.format), args.fixed_bias)
     budget = error_report.parse_budget(args.budget)
     rows, cols = parse_array(args.array)
-    array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator(args.accumulator))
+    accumulator, scaled = parse_accumulator(args.accumulator), block_scaled(fmt, fmt)
+    out = output_format(args.out_format, fmt, fmt)
+    array = Array(rows, cols, fmt, fmt, out, accumulator, block_scaled=scaled)
     emulator = Emulator(array, args.engine)
     for path in _outputs(args):
         _check_writable(path)
@@ -82,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = data.load(args.data, network.inputs, args.images, args.seed)
     marks = [time.monotonic()]
     scales = WeightScales(args.weight_scales)
-    plan = Plan(compile_network(network, array), dataset.calibration, scales)
+    program = compile_network(network, array, read_through=not scaled)
+    plan = Plan(program, dataset.calibration, scales)
     marks.append(time.monotonic())
     model = Model(array, python=True)
     marks.append(time.monotonic())
