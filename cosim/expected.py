@@ -60,7 +60,7 @@ class Arithmetic:
         if not (a >> act_flag and w >> weight_flag):
             return addend
         a, w = a & ((1 << act_flag) - 1), w & ((1 << weight_flag) - 1)
-        product = self.product(a, w) if p.own_pe else _bits(sf.multiply(_float(a), _float(w)))
+        product = self.product(a, w) if p.own_pe else multiply32(a, w)
         return self.add(addend, product)
 
     def add(self, x: int, y: int) -> int:

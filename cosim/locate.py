@@ -272,19 +272,23 @@ class Locator:
         valid: Signal,
     ) -> Place | None:
         for cycle in self._cycles(valid):
-            a, w, x = act.at(cycle), weight.at(cycle), self._number(addend, cycle)
-            wanted, found = self._expected.arithmetic.step(a, w, x), self._number(total, cycle)
+            a, w, x = act.at(cycle), weight.at(cycle), self._sum(addend, cycle)
+            wanted, found = self._expected.arithmetic.step(a, w, x), self._sum(total, cycle)
             if wanted != found:
                 rows = (
                     ("activation", self._operand(self._array.act, a)),
                     ("weight", self._operand(self._array.weight, w)),
-                    ("addend", self._show(x)),
-                    ("expected sum", self._show(wanted)),
-                    ("found", self._show(found)),
+                    ("addend", self._show_sum(x)),
+                    ("expected sum", self._show_sum(wanted)),
+                    ("found", self._show_sum(found)),
                 )
                 name = f"processing element of row {row}, column {column}"
                 return Place(cycle, 3, CORE + scope + "sum", name, rows)
         return None
+
+    def _sum(self, signal: Signal, cycle: int) -> int:
+        """A sum within the array, which block scaling leaves an integer."""
+        return signal.at(cycle) if self._parameters.float32 else signal.signed(cycle)
 
     def _operand(self, fmt: Format, word: int) -> str:
         """An operand of systolab_mac: its active flag is above its code or binary32."""

@@ -129,21 +129,23 @@ def test_the_example_with_processing_elements_passes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("accumulator", "file", "old", "new"),
+    ("accumulator", "options", "file", "old", "new"),
     [
-        ("exact", "log2_pe.v", "weight_i[4];", "weight_i[4] && logarithm != 5'd20;"),
-        ("float32", "log2_pe_float32.v", "+ 8'd125", "+ (act_i == 5'd9 ? 8'd126 : 8'd125)"),
+        ("exact", "", "log2_pe.v", "weight_i[4];", "weight_i[4] && logarithm != 5'd20;"),
+        ("exact", ",block=8", "log2_pe.v", "weight_i[4];", "weight_i[4] && logarithm != 5'd20;"),
+        ("float32", "", "log2_pe_float32.v", "+ 8'd125", "+ (act_i == 5'd9 ? 8'd126 : 8'd125)"),
     ],
 )
 def test_a_wrong_processing_element(
     tmp_path: Path,
     accumulator: str,
+    options: str,
     file: str,
     old: str,
     new: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    spec = plugin(tmp_path, LOG2, file, old, new)
+    spec = plugin(tmp_path, LOG2, file, old, new) + options
     stages = ["decoder", "product"]
     assert check(tmp_path, spec, stages, "--accumulator", accumulator) == 1
     shown = capsys.readouterr().out
