@@ -9,6 +9,7 @@ from formats.errors import SystolabError
 from rtl.codecs import CODEC_HELP, Codec
 from rtl.hardware import hardware
 from rtl.kernel import Array, parse_array
+from rtl.synthesis import SCRIPT, synthesis_script
 from rtl.testbench import MAKEFILE, example_vectors, readme, testbench
 
 NAME = "rtl"
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         "files.f": "".join(f"{name}\n" for name in sources),
         **testbench(array, vectors),
         "Makefile": MAKEFILE,
+        SCRIPT: synthesis_script(sources),
         "README.md": readme(array, vectors, sources),
     }
     write_folder(args.out, files)

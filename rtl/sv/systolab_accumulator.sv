@@ -1,7 +1,8 @@
 // Accumulator column: two banks of rows; column sums are written or added, finished rows are read.
 //
 // A command names bank and row one cycle before its column sum arrives; it moves on to the next
-// column with the wavefront. One read and one write port a bank.
+// column with the wavefront. Each bank is a memory with one write port and one read port, whose data
+// come a cycle later and are those from before a write in the same cycle.
 
 module systolab_accumulator #(
   parameter int unsigned AccWidth = 32,
@@ -46,6 +47,21 @@ module systolab_accumulator #(
   logic [AccWidth-1:0] old;
   logic [AccWidth-1:0] sum;
 
+  // The drain reads one bank while the other one fills.
+  logic                drain0;
+  logic                drain1;
+  logic                read0;
+  logic                read1;
+  logic [RowWidth-1:0] read0_row;
+  logic [RowWidth-1:0] read1_row;
+
+  assign drain0    = read_i && !read_bank_i;
+  assign drain1    = read_i && read_bank_i;
+  assign read0     = en_i && (drain0 || (valid_i && !bank_i));
+  assign read1     = en_i && (drain1 || (valid_i && bank_i));
+  assign read0_row = drain0 ? read_row_i : row_i;
+  assign read1_row = drain1 ? read_row_i : row_i;
+
   assign old = bank_q ? read1_q : read0_q;
 
   if (Float32) begin : g_float32
@@ -85,19 +101,19 @@ module systolab_accumulator #(
         bank_q <= bank_i;
         row_q  <= row_i;
         add_q  <= add_i;
-        if (bank_i) read1_q <= bank1_q[row_i];
-        else read0_q <= bank0_q[row_i];
       end
-      if (read_i) begin
-        read_bank_q <= read_bank_i;
-        if (read_bank_i) read1_q <= bank1_q[read_row_i];
-        else read0_q <= bank0_q[read_row_i];
-      end
-      if (valid_q) begin
-        if (bank_q) bank1_q[row_q] <= sum;
-        else bank0_q[row_q] <= sum;
-      end
+      if (read_i) read_bank_q <= read_bank_i;
     end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (read0) read0_q <= bank0_q[read0_row];
+    if (en_i && valid_q && !bank_q) bank0_q[row_q] <= sum;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (read1) read1_q <= bank1_q[read1_row];
+    if (en_i && valid_q && bank_q) bank1_q[row_q] <= sum;
   end
 
   assign valid_o     = valid_q;
