@@ -66,6 +66,7 @@ class StageResult:
         what: what was covered, or why the stage was skipped.
         seconds: wall-clock time.
         finding: the first difference.
+        optional: what the stage covers, others cover as well: skipping it leaves nothing unchecked.
     """
 
     name: str
@@ -75,6 +76,7 @@ class StageResult:
     what: str
     seconds: float = 0.0
     finding: Finding | None = None
+    optional: bool = False
 
     @property
     def passed(self) -> bool:
@@ -115,7 +117,8 @@ class Report:
             for kind in (Coverage.PROVED, Coverage.EXHAUSTIVE, Coverage.SAMPLED, Coverage.SKIPPED)
             if (names := [stage.name for stage in self.stages if stage.coverage is kind])
         ]
-        skipped = any(stage.coverage is Coverage.SKIPPED for stage in self.stages)
+        left_out = [stage for stage in self.stages if stage.coverage is Coverage.SKIPPED]
+        skipped = len(left_out) == len(self.stages) or not all(x.optional for x in left_out)
         return f"{'EQUAL WHERE CHECKED' if skipped else 'EQUAL'}: {'; '.join(groups)}"
 
     def table(self, times: bool = True) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from cosim.check import blocks, machine, postprocessing
+from cosim.check import blocks, machine, postprocessing, proof
 from cosim.check.context import Context, Level
 from cosim.check.machine import Explain, Machine
 from cosim.check.report import Coverage, Report, StageResult
@@ -19,6 +19,7 @@ _FIRST: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
     ("table", blocks.table),
     ("decoder", blocks.decoder),
     ("encoder", blocks.encoder),
+    ("proof", proof.proof),
 )
 MACHINE_STAGES: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
     ("product", machine.product),
@@ -38,8 +39,12 @@ STAGES = (
 )
 _BLOCK_SCALED_ONLY = ("scales",)
 
-# The stages on single hardware blocks.
-BLOCK_STAGES = (*_FIRST[1:], ("post-processing", postprocessing.postprocessing))
+# The stages that run single hardware blocks.
+BLOCK_STAGES: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
+    ("decoder", blocks.decoder),
+    ("encoder", blocks.encoder),
+    ("post-processing", postprocessing.postprocessing),
+)
 
 _NEED_UNITS = ("decoder", "encoder", "post-processing")
 _NEED_MODEL = (*(name for name, _ in MACHINE_STAGES), "cycles")

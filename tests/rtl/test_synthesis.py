@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not yosys.available(), reason=yosys.MISSING)
 
 ROOT = Path(__file__).parents[2]
 LOG2 = f"{ROOT}/examples/plugin_log2/systolab_log2/log2.py:Log2"
-MINIFLOAT = f"{ROOT}/examples/plugin_minifloat/systolab_minifloat.py:Minifloat"
+MINIFLOAT = f"{ROOT}/examples/plugin_minifloat/systolab_minifloat/minifloat.py:Minifloat"
 F43 = "adaptivfloat:4,2"
 F83 = "adaptivfloat:8,3"
 
