@@ -52,7 +52,8 @@ def test_sound_hardware_passes_every_stage(tmp_path: Path) -> None:
     assert "scales" in stages
     for stage in stages.values():
         assert stage.differ == 0, stage
-        assert stage.cases > 0, stage
+        # The proof needs Yosys, which is an extra.
+        assert stage.cases > 0 or stage.optional, stage
     assert stages["product"].coverage is Coverage.EXHAUSTIVE
     assert "all 65,025 pairs of E8M0 scales" in stages["scales"].what
 
