@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -41,6 +42,7 @@ _PARTIAL = ".partial"
 _COMPILE = (
     "-std=c++17",
     "-fPIC",
+    "-fno-semantic-interposition",
     "-fno-gnu-unique",  # else all models in a process share the runtime's statics, also at exit
     "-w",
     "-DVERILATOR=1",
@@ -73,6 +75,8 @@ _VERILATE = (
     "-O3",
     "-Wno-fatal",
     "--no-assert",
+    "--output-split",  # units of like size, to compile side by side
+    "5000",
 )
 
 
@@ -273,7 +277,7 @@ def _level(unit: Path) -> tuple[str, ...]:
     """How hard to optimise a unit."""
     if any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "__Dpi", "pyverilator")):
         return _SLOW
-    return _HOT if "___024root__" in unit.name else _FAST
+    return _HOT if re.search(r"__\d+\.cpp$", unit.name) else _FAST
 
 
 @dataclass(frozen=True)

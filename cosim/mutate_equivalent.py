@@ -67,7 +67,7 @@ def proved_equal(sound: Hardware, mutant: Mutant, seconds: float) -> bool:
     """
     gold = {name: text for name, text in sound.files.items() if name.endswith(".sv")}
     gate = {**gold, mutant.source: mutated(gold[mutant.source], mutant)}
-    top = mutant.source.removesuffix(".sv")
+    top = f"systolab_{mutant.block}"
     parameters = module_parameters(sound)
     if mutant.block not in parameters:
         return False

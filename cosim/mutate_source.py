@@ -94,8 +94,8 @@ class Mutant:
 
     @property
     def block(self) -> str:
-        """The module it is in, without the project's prefix."""
-        return self.source.removesuffix(".sv").removeprefix("systolab_")
+        """The module it is in, or whose package, without the project's prefix."""
+        return self.source.removesuffix(".sv").removesuffix("_pkg").removeprefix("systolab_")
 
     def __str__(self) -> str:
         """Place and change on one line."""

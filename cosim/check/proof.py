@@ -146,12 +146,12 @@ def _claim(context: Context, block: str, fmt: Format, kind: str) -> _Claim:
         weight = block == "weight_decoder"
         operand = parameters.weight if weight else parameters.act
         widths = None if parameters.float32 else (operand.exp_bits, operand.sig_bits)
-        table = decoder(top, fmt, parameters, weight)
+        table = {f"{top}.sv": decoder(top, fmt, parameters, weight)}
         closed = None if form is None else closed_decoder(top, fmt, form, widths)
     name = f"{top}.sv"
     # What the array is built from; where that is the table, what could take its place.
-    other = closed if closed is not None and files[name] == table else files[name]
-    sides = [{**files, name: table}, {**files, name: other}]
+    other = closed if closed is not None and files[name] == table[name] else files[name]
+    sides = [{**table, **files, **table}, {**files, name: other}]
     compared = top
     rows: Callable[[Format, Step], Rows] = _encoder_rows
     if block != "encoder" and parameters.float32:

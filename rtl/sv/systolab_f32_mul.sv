@@ -1,4 +1,4 @@
-// binary32 multiplication, round to nearest even, subnormals kept, NaN results canonical.
+// binary32 multiplication (systolab_f32_mul_pkg).
 // Combinational; valid_i isolates the operands (+0 comes out without it).
 
 module systolab_f32_mul (
@@ -8,122 +8,9 @@ module systolab_f32_mul (
   output logic [31:0] product_o
 );
 
-  logic               sign;
-  logic               a_special;
-  logic               b_special;
-  logic               a_zero;
-  logic               b_zero;
-  logic        [23:0] a_sig;
-  logic        [23:0] b_sig;
-  logic signed [10:0] exponent;
-  logic        [47:0] wide;
-  logic        [47:0] shifted;
-  logic        [10:0] excess;
-  logic               sticky;
-  logic               round_up;
-  logic        [31:0] packed_product;
-
-  // Shifts the leading one of a nonzero subnormal significand to bit 23.
-  function automatic [28:0] normalize(input [23:0] significand);
-    logic [23:0] x;
-    logic [4:0]  zeros;
-    begin
-      x     = significand;
-      zeros = '0;
-      if (x[23:8] == 16'd0) begin
-        zeros[4] = 1'b1;
-        x        = x << 16;
-      end
-      if (x[23:16] == 8'd0) begin
-        zeros[3] = 1'b1;
-        x        = x << 8;
-      end
-      if (x[23:20] == 4'd0) begin
-        zeros[2] = 1'b1;
-        x        = x << 4;
-      end
-      if (x[23:22] == 2'd0) begin
-        zeros[1] = 1'b1;
-        x        = x << 2;
-      end
-      if (!x[23]) begin
-        zeros[0] = 1'b1;
-        x        = x << 1;
-      end
-      normalize = {zeros, x};
-    end
-  endfunction
-
-  logic [28:0] a_norm;
-  logic [28:0] b_norm;
-
   always_comb begin
-    sign           = a_i[31] ^ b_i[31];
-    a_special      = (a_i[30:23] == 8'hff);
-    b_special      = (b_i[30:23] == 8'hff);
-    a_zero         = (a_i[30:0] == 31'd0);
-    b_zero         = (b_i[30:0] == 31'd0);
-    a_sig          = '0;
-    b_sig          = '0;
-    a_norm         = '0;
-    b_norm         = '0;
-    exponent       = '0;
-    wide           = '0;
-    shifted        = '0;
-    excess         = '0;
-    sticky         = 1'b0;
-    round_up       = 1'b0;
-    packed_product = '0;
-    product_o      = '0;
-    if (valid_i) begin
-      if (a_special || b_special) begin
-        if ((a_special && a_i[22:0] != 23'd0) || (b_special && b_i[22:0] != 23'd0) ||
-            a_zero || b_zero) begin
-          product_o = 32'h7fc00000;
-        end else begin
-          product_o = {sign, 8'hff, 23'd0};
-        end
-      end else if (a_zero || b_zero) begin
-        product_o = {sign, 31'd0};
-      end else begin
-        exponent = 11'(a_i[30:23]) + 11'(b_i[30:23]) - 11'sd126;
-        a_sig    = {1'b1, a_i[22:0]};
-        b_sig    = {1'b1, b_i[22:0]};
-        if (a_i[30:23] == 8'd0) begin
-          a_norm   = normalize({1'b0, a_i[22:0]});
-          a_sig    = a_norm[23:0];
-          exponent = exponent + 11'sd1 - 11'(a_norm[28:24]);
-        end
-        if (b_i[30:23] == 8'd0) begin
-          b_norm   = normalize({1'b0, b_i[22:0]});
-          b_sig    = b_norm[23:0];
-          exponent = exponent + 11'sd1 - 11'(b_norm[28:24]);
-        end
-        // wide has its leading one at bit 47 (exponent is for that case) or 46.
-        wide = 48'(a_sig) * 48'(b_sig);
-        if (!wide[47]) begin
-          wide     = wide << 1;
-          exponent = exponent - 11'sd1;
-        end
-        shifted = wide;
-        if (exponent < 11'sd1) begin
-          excess   = 11'sd1 - exponent;
-          exponent = 11'sd0;
-          if (excess > 11'd25) begin
-            shifted = '0;
-            sticky  = 1'b1;
-          end else begin
-            shifted = wide >> excess[4:0];
-            sticky  = (shifted << excess[4:0]) != wide;
-          end
-        end
-        sticky   = sticky || (shifted[22:0] != 23'd0);
-        round_up = shifted[23] && (sticky || shifted[24]);
-        packed_product = {exponent[8:0], shifted[46:24]} + {31'd0, round_up};
-        if (packed_product[31:23] >= 9'h0ff) product_o = {sign, 8'hff, 23'd0};
-        else product_o = {sign, packed_product[30:0]};
-      end
-    end
+    product_o = '0;
+    if (valid_i) product_o = systolab_f32_mul_pkg::multiply(a_i, b_i);
   end
 
 endmodule

@@ -86,20 +86,30 @@ module systolab_mesh_int #(
     for (int unsigned i = Cols; i < Size; i++) pass_d[i] = pass_q[i-Cols];
   end
 
-  // Weights are loaded and swapped.
+  // Weights are loaded and swapped; output-stationary, they act as they pass.
+  //
+  // Multiplexers are written as AND and OR where both sides are arrays: all operands are read, and
+  // the loop becomes vector instructions in simulation.
   always_comb begin
-    /* verilator unroll_disable */
-    for (int unsigned i = 0; i < Size; i++) begin
-      shadow_d[i] = load_d[i] ? pass_d[i] : shadow_q[i];
-      weight_d[i] = os_i ? pass_d[i] : (first_d[i] ? shadow_q[i] : weight_q[i]);
+    shadow_d = shadow_q;
+    if (os_i) begin
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Size; i++) weight_d[i] = pass_d[i];
+    end else begin
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Size; i++) begin
+        shadow_d[i] = (pass_d[i] & {WeightWidth{load_d[i]}}) |
+                      (shadow_q[i] & {WeightWidth{!load_d[i]}});
+        weight_d[i] = (shadow_q[i] & {WeightWidth{first_d[i]}}) |
+                      (weight_q[i] & {WeightWidth{!first_d[i]}});
+      end
     end
   end
 
   // Products are added to what comes from above, or to the element's own sum.
-  logic signed [SigWidth-1:0]     significand [Size];
-  logic        [ShiftWidth-1:0]   shift [Size];
-  logic signed [ProductWidth-1:0] product [Size];
-  logic        [AccWidth-1:0]     addend [Size];
+  logic signed [SigWidth-1:0]   significand [Size];
+  logic        [ShiftWidth-1:0] shift [Size];
+  logic        [AccWidth-1:0]   addend [Size];
 
   always_comb begin
     /* verilator unroll_disable */
@@ -109,30 +119,29 @@ module systolab_mesh_int #(
       shift[i]       = ShiftWidth'(act_d[i][ActWidth-1:ActSig]) +
                        ShiftWidth'(weight_d[i][WeightWidth-1:WeightSig]);
     end
-    /* verilator unroll_disable */
-    for (int unsigned i = 0; i < Size; i++) begin
-      product[i] = (ProductWidth'(significand[i]) <<< ProductShift) <<< shift[i];
-    end
   end
 
   always_comb begin
-    /* verilator unroll_disable */
-    for (int unsigned i = 0; i < Cols; i++) begin
-      addend[i] = (os_i && !first_d[i]) ? sum_q[i] : '0;
-    end
-    /* verilator unroll_disable */
-    for (int unsigned i = Cols; i < Size; i++) begin
-      addend[i] = os_i ? (first_d[i] ? '0 : sum_q[i]) : sum_q[i-Cols];
+    if (os_i) begin
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Size; i++) addend[i] = sum_q[i] & {AccWidth{!first_d[i]}};
+    end else begin
+      for (int unsigned i = 0; i < Cols; i++) addend[i] = '0;
+      /* verilator unroll_disable */
+      for (int unsigned i = Cols; i < Size; i++) addend[i] = sum_q[i-Cols];
     end
   end
 
   if (Saturate) begin : g_saturate
-    logic signed [ProductWidth:0] wide;
+    logic signed [ProductWidth-1:0] product;
+    logic signed [ProductWidth:0]   wide;
     always_comb begin
-      wide = '0;
+      product = '0;
+      wide    = '0;
       /* verilator unroll_disable */
       for (int unsigned i = 0; i < Size; i++) begin
-        wide = (ProductWidth+1)'($signed(addend[i])) + (ProductWidth+1)'(product[i]);
+        product = (ProductWidth'(significand[i]) <<< ProductShift) <<< shift[i];
+        wide    = (ProductWidth+1)'($signed(addend[i])) + (ProductWidth+1)'(product);
         if ((&wide[ProductWidth:AccWidth-1]) || !(|wide[ProductWidth:AccWidth-1])) begin
           sum_d[i] = wide[AccWidth-1:0];
         end else begin
@@ -143,19 +152,29 @@ module systolab_mesh_int #(
   end else begin : g_wrap
     always_comb begin
       /* verilator unroll_disable */
-      for (int unsigned i = 0; i < Size; i++) sum_d[i] = addend[i] + product[i][AccWidth-1:0];
+      for (int unsigned i = 0; i < Size; i++) begin
+        sum_d[i] = addend[i] + AccWidth'((ProductWidth'(significand[i]) <<< ProductShift)
+                                         <<< shift[i]);
+      end
     end
   end
 
-  // Finished sums are kept and move down.
+  // Output-stationary, finished sums are kept and move down.
   always_comb begin
-    /* verilator unroll_disable */
-    for (int unsigned i = 0; i < Size; i++) hold_d[i] = done_d[i] ? sum_q[i] : hold_q[i];
-    /* verilator unroll_disable */
-    for (int unsigned i = 0; i < Cols; i++) chain_d[i] = hold_q[i];
-    /* verilator unroll_disable */
-    for (int unsigned i = Cols; i < Size; i++) begin
-      chain_d[i] = load_d[i] ? hold_q[i] : chain_q[i-Cols];
+    hold_d  = hold_q;
+    chain_d = chain_q;
+    if (os_i) begin
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Size; i++) begin
+        hold_d[i] = (sum_q[i] & {AccWidth{done_d[i]}}) | (hold_q[i] & {AccWidth{!done_d[i]}});
+      end
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Cols; i++) chain_d[i] = hold_q[i];
+      /* verilator unroll_disable */
+      for (int unsigned i = Cols; i < Size; i++) begin
+        chain_d[i] = (hold_q[i] & {AccWidth{load_d[i]}}) |
+                     (chain_q[i-Cols] & {AccWidth{!load_d[i]}});
+      end
     end
   end
 

@@ -72,44 +72,56 @@ module systolab_read_stream #(
     .offset_o    (offset)
   );
 
+  localparam int unsigned Line = 1 << OffsetWidth;
+
   logic                         fill_q;   // lanes to fill in this cycle
   logic                         fresh_q;
   logic                         new_q;
   logic [Lanes-1:0]             on_held_q;
   logic [Lanes-1:0]             on_new_q;
   logic [Lanes*OffsetWidth-1:0] offset_q;
-  logic [LineWidth-1:0]         held_q;
-  logic [Lanes*CodeWidth-1:0]   code_q;
   logic [Lanes-1:0]             active_q;
+  logic [CodeWidth-1:0]         new_code [Line];
+  logic [CodeWidth-1:0]         held_q [Line];
+  logic [CodeWidth-1:0]         code_q [Lanes];
+  logic [CodeWidth-1:0]         code_d [Lanes];
+
+  always_comb begin
+    /* verilator unroll_disable */
+    for (int unsigned i = 0; i < Line; i++) new_code[i] = rsp_data_i[i*CodeWidth+:CodeWidth];
+  end
+
+  always_comb begin
+    code_d = code_q;
+    if (fill_q) begin
+      /* verilator unroll_disable */
+      for (int unsigned i = 0; i < Lanes; i++) begin
+        if (on_new_q[i]) code_d[i] = new_code[offset_q[i*OffsetWidth+:OffsetWidth]];
+        else if (on_held_q[i]) code_d[i] = held_q[offset_q[i*OffsetWidth+:OffsetWidth]];
+      end
+    end
+  end
 
   // Without reset: a vector that is not asked for by the controller is looked at by no one.
   always_ff @(posedge clk_i) begin
     if (en_i) begin
       fill_q <= fire;
       new_q  <= req_o;
+      code_q <= code_d;
       if (fire) begin
         fresh_q   <= fresh;
         on_held_q <= on_held;
         on_new_q  <= on_new;
         offset_q  <= offset;
       end
-      if (new_q) held_q <= rsp_data_i;
-      if (fill_q) begin
-        active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
-        for (int unsigned i = 0; i < Lanes; i++) begin
-          if (on_new_q[i]) begin
-            code_q[i*CodeWidth+:CodeWidth] <=
-                rsp_data_i[32'(offset_q[i*OffsetWidth+:OffsetWidth])*CodeWidth+:CodeWidth];
-          end else if (on_held_q[i]) begin
-            code_q[i*CodeWidth+:CodeWidth] <=
-                held_q[32'(offset_q[i*OffsetWidth+:OffsetWidth])*CodeWidth+:CodeWidth];
-          end
-        end
-      end
+      if (new_q) held_q <= new_code;
+      if (fill_q) active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
     end
   end
 
-  assign code_o   = code_q;
+  for (genvar i = 0; i < int'(Lanes); i++) begin : g_code
+    assign code_o[i*CodeWidth+:CodeWidth] = code_q[i];
+  end
   assign active_o = active_q;
 
 endmodule

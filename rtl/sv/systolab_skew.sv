@@ -18,24 +18,28 @@ module systolab_skew #(
   if (Lanes == 1) begin : g_no_delay
     logic unused_clock;
     assign unused_clock = clk_i ^ en_i;
-  end
+  end else begin : g_delay
+    localparam int unsigned Stages = Lanes - 1;
 
-  for (genvar s = 0; s < int'(Lanes) - 1; s++) begin : g_stage
-    logic [Lanes*Width-1:0] stage_q;
-    if (s == 0) begin : g_first
-      always_ff @(posedge clk_i) begin
-        if (en_i) stage_q <= data_i;
-      end
-    end else begin : g_next
-      always_ff @(posedge clk_i) begin
-        if (en_i) stage_q <= g_stage[s-1].stage_q;
-      end
+    logic [Lanes*Width-1:0] stage_q [Stages];
+    logic [Lanes*Width-1:0] stage_d [Stages];
+
+    always_comb begin
+      stage_d[0] = data_i;
+      /* verilator unroll_disable */
+      for (int unsigned s = 1; s < Stages; s++) stage_d[s] = stage_q[s-1];
     end
-    assign data_o[(s+1)*Width+:Width] = stage_q[(s+1)*Width+:Width];
-    if (s == int'(Lanes) - 2) begin : g_last
-      logic unused_lanes;
-      assign unused_lanes = ^stage_q[(s+1)*Width-1:0];
+
+    always_ff @(posedge clk_i) begin
+      if (en_i) stage_q <= stage_d;
     end
+
+    for (genvar s = 0; s < int'(Stages); s++) begin : g_lane
+      assign data_o[(s+1)*Width+:Width] = stage_q[s][(s+1)*Width+:Width];
+    end
+
+    logic unused_lanes;
+    assign unused_lanes = ^stage_q[Stages-1][Stages*Width-1:0];
   end
 
 endmodule

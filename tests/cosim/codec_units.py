@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,13 @@ class Block:
         source: SystemVerilog of the module.
         bits: width of its code.
         operand: width of its operand (decoders).
+        package: SystemVerilog of a package ``block_pkg`` that it uses.
     """
 
     source: str
     bits: int
     operand: int = 0
+    package: str = ""
 
 
 class CodecUnits:
@@ -91,7 +94,10 @@ def sources(decoders: Mapping[str, Block], encoders: Mapping[str, Block]) -> dic
     for kind, blocks in (("decoder", decoders), ("encoder", encoders)):
         for i, block in enumerate(blocks.values()):
             name = f"{kind}_{i}"
-            files[f"{name}.sv"] = block.source.replace("module block (", f"module {name} (")
+            for suffix, source in (("_pkg", block.package), ("", block.source)):
+                if source:
+                    own = re.sub(r"\bblock(_pkg)?\b", rf"{name}\1", source)
+                    files[f"{name}{suffix}.sv"] = own
     files[f"{TOP}.sv"] = _harness(decoders, encoders)
     return files
 

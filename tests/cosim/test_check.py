@@ -115,10 +115,10 @@ def test_one_wrong_code_of_256_is_found_in_every_stage_it_touches() -> None:
 
 def test_a_boundary_one_ulp_off_is_found() -> None:
     def change(files: dict[str, str]) -> None:
-        text = files["systolab_out_encoder.sv"]
+        text = files["systolab_out_encoder_pkg.sv"]
         key = int(AF8.encoder().keys[100])
         assert text.count(f"32'h{key:08x}") == 1
-        files["systolab_out_encoder.sv"] = text.replace(f"32'h{key:08x}", f"32'h{key + 1:08x}")
+        files["systolab_out_encoder_pkg.sv"] = text.replace(f"32'h{key:08x}", f"32'h{key + 1:08x}")
 
     sources = patched(array(), change)
     stages = quick(array(), "encoder", "pipeline", sources=sources)
@@ -129,7 +129,7 @@ def test_a_boundary_one_ulp_off_is_found() -> None:
 def test_a_rounding_fault_in_post_processing_is_found() -> None:
     """Ties away instead of to even, in the addition of the bias."""
     change = substitute(
-        "systolab_f32_add.sv", "total[2] && (total[1] || total[0] || total[3])", "total[2]"
+        "systolab_f32_add_pkg.sv", "total[2] && (total[1] || total[0] || total[3])", "total[2]"
     )
     stage = quick(array(), "post-processing", sources=patched(array(), change))["post-processing"]
     assert stage.differ > 0

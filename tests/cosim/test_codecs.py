@@ -98,10 +98,11 @@ def _closed(fmt: Format) -> tuple[Block, Block, Block]:
 
 def _tables(fmt: Format) -> tuple[Block, Block, Block]:
     widths = _widths(fmt)
+    encoder = tables.encoder("block", fmt)
     return (
         Block(tables.decoder("block", fmt, _integer_parameters(fmt)), fmt.bits, sum(widths)),
         Block(tables.decoder("block", fmt, _parameters(fmt, float32=True)), fmt.bits, 33),
-        Block(tables.encoder("block", fmt), fmt.bits),
+        Block(encoder["block.sv"], fmt.bits, package=encoder["block_pkg.sv"]),
     )
 
 
@@ -257,9 +258,11 @@ def _files(name: str, codec: Codec) -> dict[str, str]:
 def test_tables_are_the_default_up_to_ten_bits() -> None:
     for name in ("adaptivfloat:8,3", "int:10"):
         assert _files(name, Codec.AUTO) == _files(name, Codec.TABLE)
-        for file in ("systolab_act_decoder.sv", "systolab_out_encoder.sv"):
-            assert "localparam" in _files(name, Codec.AUTO)[file]
-            assert "localparam" not in _files(name, Codec.CLOSED)[file]
+        table, closed = _files(name, Codec.AUTO), _files(name, Codec.CLOSED)
+        assert "localparam" in table["systolab_act_decoder.sv"]
+        assert "localparam" not in closed["systolab_act_decoder.sv"]
+        assert "systolab_out_encoder_pkg.sv" in table
+        assert "systolab_out_encoder_pkg.sv" not in closed
 
 
 def test_wide_formats_have_closed_forms() -> None:

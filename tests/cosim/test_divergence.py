@@ -71,8 +71,9 @@ def change(name: str, old: str, new: str) -> Callable[[Files], None]:
 def test_weights_loaded_one_cycle_late(tmp_path: Path) -> None:
     bug = change(
         "systolab_mesh_int.sv",
-        "shadow_d[i] = load_d[i] ? pass_d[i] : shadow_q[i];",
-        "shadow_d[i] = load_q[i] ? pass_q[i] : shadow_q[i];",
+        "(pass_d[i] & {WeightWidth{load_d[i]}}) |\n"
+        "                      (shadow_q[i] & {WeightWidth{!load_d[i]}})",
+        "load_q[i] ? pass_q[i] : shadow_q[i]",
     )
     finding, rows = details(found(tmp_path, ["tile"], Exact(), bug))
     assert "1 product(s)" in rows["minimised"]
@@ -120,9 +121,9 @@ def test_negative_ties_rounded_away(tmp_path: Path) -> None:
         key = int(tie) ^ 0xFFFFFFFF
         near = next(k for k in keys if abs(k - key) <= 1)
         moved = key + 1 if near == key else key
-        text = files["systolab_out_encoder.sv"]
+        text = files["systolab_out_encoder_pkg.sv"]
         assert text.count(f"32'h{near:08x}") == 1
-        files["systolab_out_encoder.sv"] = text.replace(f"32'h{near:08x}", f"32'h{moved:08x}")
+        files["systolab_out_encoder_pkg.sv"] = text.replace(f"32'h{near:08x}", f"32'h{moved:08x}")
 
     stage = found(tmp_path, ["encoder"], Exact(), bug)
     _, rows = details(stage)
@@ -159,7 +160,7 @@ def test_exponent_of_subnormals_off_by_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_fault_of_the_adder_is_seen_by_testfloats_operands(tmp_path: Path) -> None:
     bug = change(
-        "systolab_f32_add.sv",
+        "systolab_f32_add_pkg.sv",
         "lesser_exp = (lesser[30:23] == 8'd0) ? 8'd1 : lesser[30:23];",
         "lesser_exp = lesser[30:23];",
     )

@@ -81,9 +81,8 @@ def _subtracting_pe(array: Array) -> Hardware:
     right = hardware(array)
     name = "systolab_mesh_int.sv"
     text = right.files[name].replace(
-        "sum_d[i] = addend[i] + product[i][AccWidth-1:0];",
-        f"sum_d[i] = (i == {ROW} * Cols + {COL}) ? addend[i] - product[i][AccWidth-1:0]\n"
-        "                                 : addend[i] + product[i][AccWidth-1:0];",
+        "ProductWidth'(significand[i])",
+        f"ProductWidth'((i == {ROW} * Cols + {COL}) ? -significand[i] : significand[i])",
     )
     assert text != right.files[name]
     return replace(right, files={**right.files, name: text})

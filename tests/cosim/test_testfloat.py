@@ -51,8 +51,8 @@ def test_vectors_reach_the_corners() -> None:
 @pytest.mark.parametrize(
     ("name", "right", "wrong", "unit"),
     [
-        ("systolab_f32_add.sv", "|| total[3])", "|| !total[3])", "add"),
-        ("systolab_f32_mul.sv", "excess > 11'd25", "excess > 11'd22", "mul"),
+        ("systolab_f32_add_pkg.sv", "|| total[3])", "|| !total[3])", "add"),
+        ("systolab_f32_mul_pkg.sv", "excess > 11'd25", "excess > 11'd22", "mul"),
         ("systolab_int_to_f32.sv", "sticky || shifted[Padded-24]", "sticky", "convert"),
     ],
 )

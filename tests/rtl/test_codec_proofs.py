@@ -35,7 +35,7 @@ def _sources(name: str) -> dict[str, str]:
     return {
         "table decoder": hardware.decoder("decoder", fmt, parameters),
         "closed decoder": closed_decoder("decoder", fmt, form, widths),
-        "table encoder": hardware.encoder("encoder", fmt),
+        "table encoder": "".join(hardware.encoder("encoder", fmt).values()),
         "closed encoder": closed_encoder("encoder", fmt, form),
     }
 
