@@ -14,7 +14,7 @@ demo: $(VENV)/.examples
 test: lint
 	$(BIN)/python -m pytest -n 2 -q
 
-slow: $(VENV)/.dev
+slow: $(VENV)/.synth
 	$(BIN)/python -m pytest -n 2 -q -m slow
 
 lint: $(VENV)/.dev
@@ -36,6 +36,10 @@ $(VENV)/.examples: $(VENV)/bin/python pyproject.toml $(wildcard setup.py formats
 
 $(VENV)/.dev: $(VENV)/.examples
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.synth: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[synth]'
 	@touch $@
 
 clean:

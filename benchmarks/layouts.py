@@ -103,13 +103,13 @@ def main() -> int:
         for mode in Mode:
             kernel = convolution(array, side, strides, mode)
             predicted = timing(kernel, array)
-            found, counted = model.run(kernel, *memories)
-            wrong = int(np.count_nonzero(found != run(kernel, array, *memories).o_mem))
-            differences += wrong + (counted != predicted.cycles)
+            found = model.run(kernel, *memories)
+            wrong = int(np.count_nonzero(found.o != run(kernel, array, *memories).o_mem))
+            differences += wrong + (found.cycles != predicted.cycles)
             parts = ", ".join(f"{k} {v:,}" for k, v in vars(predicted.breakdown).items())
-            busy = macs / (counted * array.rows * array.cols)
+            busy = macs / (found.cycles * array.rows * array.cols)
             print(
-                f"{layout} {mode}: predicted {predicted.cycles:,}, RTL {counted:,}, "
+                f"{layout} {mode}: predicted {predicted.cycles:,}, RTL {found.cycles:,}, "
                 f"busy {busy:.1%}, {wrong} codes differ\n    {parts}"
             )
     return 1 if differences else 0

@@ -43,7 +43,7 @@ def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
     o = np.zeros(m * n, np.uint8)
     total, start = 0, time.thread_time()
     while time.thread_time() - start < seconds:
-        total += model.run(kernel, a, w, scale, bias, -np.inf, np.inf, o)[1]
+        total += model.run(kernel, a, w, scale, bias, -np.inf, np.inf, o).cycles
     return total / (time.thread_time() - start)
 
 

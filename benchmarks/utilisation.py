@@ -53,15 +53,15 @@ def main() -> int:
         a_mem = (a if rowwise else a.T).reshape(-1)
         predicted = timing(kernel, array).cycles
         begin = time.perf_counter()
-        codes, cycles = model.run(kernel, a_mem, w.reshape(-1), scale, bias, lo, hi, o)
+        found = model.run(kernel, a_mem, w.reshape(-1), scale, bias, lo, hi, o)
         seconds = time.perf_counter() - begin
         expected = run(kernel, array, a_mem, w.reshape(-1), scale, bias, lo, hi, o).o_mem
-        wrong = int(np.count_nonzero(codes != expected))
-        differences += wrong + (cycles != predicted)
-        busy = macs / (cycles * rows * cols)
+        wrong = int(np.count_nonzero(found.o != expected))
+        differences += wrong + (found.cycles != predicted)
+        busy = macs / (found.cycles * rows * cols)
         print(
-            f"{mode:18} {predicted:10,}    {cycles:10,}   {busy:6.2%}   "
-            f"{cycles / seconds / 1e6:.2f} Mcycle/s, {wrong} codes differ"
+            f"{mode:18} {predicted:10,}    {found.cycles:10,}   {busy:6.2%}   "
+            f"{found.cycles / seconds / 1e6:.2f} Mcycle/s, {wrong} codes differ"
         )
     folds = -(-size // rows) * -(-size // cols)
     scale_sim = folds * (2 * rows + cols + size - 2)

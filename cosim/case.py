@@ -36,7 +36,7 @@ class Case:
         lo, hi: the clamp.
         o: output memory before the run, flat codes.
         stall_seed: seed of a hostile environment with random stalls on every memory port
-            (``Model.execute``); None: no stalls.
+            (``Model.run``); None: no stalls.
         a_scale, w_scale: block scales by index of streams SA and SW; None without block scales.
     """
 
@@ -127,7 +127,7 @@ def hardware_model(
     def once(case: Case) -> Outcome:
         patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
         try:
-            done = model.execute(
+            done = model.run(
                 case.kernel,
                 case.a,
                 case.w,

@@ -203,47 +203,6 @@ class Model:
         max_cycles: int = 0,
         a_scale: NDArray[np.float32] | None = None,
         w_scale: NDArray[np.float32] | None = None,
-    ) -> tuple[Codes, int]:
-        """Run a kernel: ``execute`` where nothing but codes and cycles matters.
-
-        Returns:
-            The output memory after the kernel and the core cycles it took.
-
-        Raises:
-            SystolabError: as ``execute``.
-        """
-        done = self.execute(
-            kernel,
-            a_mem,
-            w_mem,
-            scale,
-            bias,
-            lo,
-            hi,
-            o_mem,
-            stall_seed,
-            waveform,
-            max_cycles,
-            a_scale,
-            w_scale,
-        )
-        return done.o, done.cycles
-
-    def execute(
-        self,
-        kernel: Kernel,
-        a_mem: Codes,
-        w_mem: Codes,
-        scale: NDArray[np.float32],
-        bias: NDArray[np.float32],
-        lo: float | np.float32,
-        hi: float | np.float32,
-        o_mem: Codes,
-        stall_seed: int | None = None,
-        waveform: Waveform | None = None,
-        max_cycles: int = 0,
-        a_scale: NDArray[np.float32] | None = None,
-        w_scale: NDArray[np.float32] | None = None,
     ) -> Execution:
         """Run a kernel and watch the array's ports.
 

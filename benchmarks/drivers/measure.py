@@ -54,9 +54,9 @@ class Batch:
         data = (work.kernel, work.a, work.w, work.scale, work.bias, LO, HI, work.before)
         runs, start = 0, time.thread_time()
         while time.thread_time() - start < seconds:
-            codes, cycles = self._model.run(*data)
+            done = self._model.run(*data)
             runs += 1
-        return Sample(cycles, runs, time.thread_time() - start, codes)
+        return Sample(done.cycles, runs, time.thread_time() - start, done.o)
 
 
 class Loop:

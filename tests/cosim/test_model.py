@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import formats
 from cosim.case import compare, hardware_model, software
 from cosim.check.kernels import Data
-from cosim.model import HardwareFaultError, Model, Waveform
+from cosim.model import Execution, HardwareFaultError, Model, Waveform
 from formats.accumulator import Exact
 from formats.errors import SystolabError
 from formats.tensor import Codes
@@ -51,17 +51,17 @@ class Job:
         kernel: Kernel | None = None,
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
-    ) -> tuple[Codes, int]:
+    ) -> Execution:
         parameters = (self.scale, self.bias, -2.0, np.inf)
         memories = (self.a, self.w, *parameters, self.o)
         return model.run(kernel or self.kernel, *memories, stall_seed, waveform)
 
-    def check(self, result: tuple[Codes, int]) -> None:
+    def check(self, result: Execution) -> None:
         expected = run(
             self.kernel, self.array, self.a, self.w, self.scale, self.bias, -2.0, np.inf, self.o
         )
-        np.testing.assert_array_equal(result[0], expected.o_mem)
-        assert result[1] == cycles(self.kernel, self.array)
+        np.testing.assert_array_equal(result.o, expected.o_mem)
+        assert result.cycles == cycles(self.kernel, self.array)
 
 
 @pytest.mark.parametrize("mode", list(Mode))

@@ -127,7 +127,7 @@ def compare(data: st.DataObject) -> None:
         o_mem,
     )
     expected = run(kernel, array, *memories).o_mem
-    found = model(name).execute(kernel, *memories, stall_seed=stall_seed)
+    found = model(name).run(kernel, *memories, stall_seed=stall_seed)
     np.testing.assert_array_equal(found.o, expected)
     assert found.cycles == cycles(kernel, array)  # stalled cycles do not count
     assert found.traffic == traffic(kernel, array)
@@ -160,9 +160,9 @@ def test_parameters_arrive_last(reduction: int) -> None:
     ones = np.ones(n, np.float32)
     a_mem, w_mem, o_mem = (np.ones(size, np.uint8) for size in (reduction, reduction * n, n))
     memories = (a_mem, w_mem, ones, ones, np.float32(-np.inf), np.float32(np.inf), o_mem)
-    found, counted = model(name).run(kernel, *memories)
-    np.testing.assert_array_equal(found, reduction + 1)
-    assert counted == cycles(kernel, array)
+    found = model(name).run(kernel, *memories)
+    np.testing.assert_array_equal(found.o, reduction + 1)
+    assert found.cycles == cycles(kernel, array)
     assert (timing(kernel, array).breakdown.idle > 1) == (reduction == 1)
 
 
@@ -176,10 +176,10 @@ def test_padding_hides_a_nan(mode: Mode) -> None:
     weights[0] = array.weight.nan_code  # meets padding in the first row and the first column
     one = np.ones(1, np.float32)
     memories = (image, weights, one, one, np.float32(-np.inf), np.float32(np.inf), output)
-    found, counted = model(FLOAT32).run(kernel, *memories)
-    np.testing.assert_array_equal(found, run(kernel, array, *memories).o_mem)
-    nan = np.isnan(array.out.values[found]).reshape(4, 6)
+    found = model(FLOAT32).run(kernel, *memories)
+    np.testing.assert_array_equal(found.o, run(kernel, array, *memories).o_mem)
+    nan = np.isnan(array.out.values[found.o]).reshape(4, 6)
     assert nan[1:, 1:].all()
     assert not nan[0].any()
     assert not nan[:, 0].any()
-    assert counted == cycles(kernel, array)
+    assert found.cycles == cycles(kernel, array)
