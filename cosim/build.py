@@ -33,7 +33,7 @@ from rtl.hardware import TOP, Hardware
 LIBRARY = "model.so"
 DESCRIPTION = "build.json"
 
-_DRIVER = Path(__file__).parent / "driver.cpp"
+_DRIVER = Path(__file__).parent / "native" / "driver.cpp"
 _ADAPTER = Path(__file__).parent / "pyverilator_adapter.py"
 _MODELS = "models"
 _RUNTIMES = "runtime"
@@ -174,7 +174,7 @@ def build_library(
     Args:
         files: text of every source by name, in order.
         top: top module.
-        driver: C++ source that includes ``V<top>.h``.
+        driver: C++ source that includes ``V<top>.h``, and may include the headers beside it.
         defines: preprocessor definitions for the driver.
         description: stored beside the library, for people.
         trace: with VCD tracing.
@@ -184,10 +184,12 @@ def build_library(
         SystolabError: as ``build``.
     """
     tools = _tools()
+    headers = sorted(driver.parent.glob("*.h"))
     state = hashlib.sha256()
     for part in (
         *(f"{name}\0{text}" for name, text in files.items()),
         driver.read_text(encoding="utf-8"),
+        *(f"{header.name}\0{header.read_text(encoding='utf-8')}" for header in headers),
         Path(__file__).read_text(encoding="utf-8"),
         _ADAPTER.read_text(encoding="utf-8"),
         json.dumps([top, dict(defines), trace, wrap, tools.versions]),
@@ -205,9 +207,9 @@ def build_library(
             generated = directory / "cpp"
             _verilate(tools, [sources / name for name in files], top, generated, trace)
             units = sorted(generated.glob("*.cpp"))
-            local = generated / driver.name
-            shutil.copyfile(driver, local)
-            units.append(local)
+            for source in (driver, *headers):
+                shutil.copyfile(source, generated / source.name)
+            units.append(generated / driver.name)
             if wrap:
                 from cosim.pyverilator_adapter import wrapper_source
 

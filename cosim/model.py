@@ -20,7 +20,7 @@ from rtl.kernel import Array, Kernel
 from rtl.traffic import Traffic
 from rtl.values import block_scales
 
-_STREAMS = {1: "A", 2: "W", 3: "O"}  # driver.cpp's faults by the stream they are of
+_STREAMS = {1: "A", 2: "W", 3: "O"}  # faults of native/job.h by the stream they are of
 _HANG = 4
 _TRACE = 5
 _VIOLATIONS = {
@@ -52,7 +52,7 @@ class HardwareFaultError(SystolabError):
 
 
 class _Job(ctypes.Structure):
-    """``SystolabJob`` of driver.cpp, field by field."""
+    """``SystolabJob`` of native/job.h, field by field."""
 
     _fields_ = (
         ("descriptor", ctypes.c_void_p),

@@ -18,7 +18,7 @@ from formats.tensor import Codes
 from rtl.hardware import Hardware, operand_width
 
 TOP = "systolab_units"
-DRIVER = Path(__file__).with_name("units.cpp")
+DRIVER = Path(__file__).parent / "native" / "units.cpp"
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -3,17 +3,19 @@
 // The memories behind the ports are flat arrays of codes. With stalls, every ready and every response
 // is delayed at random, from a seed, and everything else that a hostile environment may do is done: a
 // reset in mid-kernel, a start pulse while busy, garbage on the data of a port without a response.
-// What the core owes its environment in return is watched (class Monitor). Compiled once for each
+// What the core owes its environment in return is watched (monitor.h). Compiled once for each
 // array; the code widths and the codes of a line come from the command line.
 
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <vector>
 
 #include "Vsystolab_top.h"
+#include "job.h"
+#include "memory.h"
+#include "monitor.h"
+#include "random.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
@@ -28,266 +30,11 @@ extern "C" void systolab_select_mutant(int number) { selected_mutant = number; }
 
 namespace {
 
-using Top = Vsystolab_top;
-
-template <int Bits>
-struct CodeOf {
-  using Type = uint8_t;
-};
-template <>
-struct CodeOf<16> {
-  using Type = uint16_t;
-};
-template <int Bits>
-using Code = typename CodeOf<(Bits > 8 ? 16 : 8)>::Type;
-
-// Whether the array has the scale ports SA and SW.
-#ifndef BLOCK_SCALED
-#define BLOCK_SCALED 0
-#endif
-
-enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4, kTrace = 5 };
-
-// What the core must not do, whatever it computes.
-enum Violation : int32_t {
-  kObeyed = 0,
-  kIdleRequest = 1,  // a request while no kernel runs
-  kUnstable = 2,     // a request withdrawn or changed before it was accepted
-  kStallCount = 3,   // a cycle counted as stalled that no port delayed, or the other way round
-  kNotDone = 4,      // done did not rise with the last write, or fell without a start
-};
-
 constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
 constexpr int kAttempts = 4;                  // times a kernel is ended by a reset
 constexpr uint64_t kShortestAttempt = 16;     // clock cycles before it, at most this times
 constexpr uint32_t kAttemptSizes = 6;         // a power of two up to 2^5
 constexpr uint64_t kCertainlyBusy = 8;        // core cycles; no kernel is that short
-
-}  // namespace
-
-// Shared with cosim/model.py, field by field.
-struct SystolabJob {
-  const uint32_t* descriptor;  // (address, word) pairs
-  uint64_t descriptor_words;   // number of pairs
-  const void* a_mem;
-  uint64_t a_size;  // codes
-  const void* w_mem;
-  uint64_t w_size;
-  const float* scale;
-  const float* bias;
-  uint64_t p_size;
-  void* o_mem;
-  uint64_t o_size;
-  int32_t stall;  // nonzero: random stalls
-  int32_t fault;  // out
-  uint64_t stall_seed;
-  uint64_t cycles;         // out: core cycles
-  uint64_t stalls;         // out: stalled cycles
-  uint64_t fault_address;  // out: line
-  uint64_t fault_cycle;    // out: clock cycles since start
-  const char* trace_path;  // VCD of the clock cycles [trace_from, trace_to), or null
-  uint64_t trace_from;
-  uint64_t trace_to;
-  uint64_t max_cycles;  // clock cycles after which a kernel counts as hung; 0: no limit
-  const float* a_scale;  // of block-scaled arrays
-  uint64_t a_scale_size;
-  const float* w_scale;
-  uint64_t w_scale_size;
-  uint64_t transfers[6];     // out: of ports A, W, P, O, SA, SW
-  int32_t violation;         // out: the first one
-  int32_t unused;
-  uint64_t violation_cycle;  // out: clock cycles since start
-};
-
-namespace {
-
-// xorshift64*: random enough for stalls, and the same everywhere.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 0x2545f4914f6cdd1dULL) {
-    if (state_ == 0) state_ = 1;
-  }
-  uint32_t next() {
-    state_ ^= state_ >> 12;
-    state_ ^= state_ << 25;
-    state_ ^= state_ >> 27;
-    return static_cast<uint32_t>((state_ * 0x2545f4914f6cdd1dULL) >> 32);
-  }
-  bool coin() {
-    if (bits_ == 0) {
-      word_ = next();
-      bits_ = 32;
-    }
-    const bool result = word_ & 1;
-    word_ >>= 1;
-    --bits_;
-    return result;
-  }
-  // Fills the lowest `bits` bits of a port; Verilator wants zeros above.
-  template <class Port>
-  void fill(Port& port, size_t bits) {
-    uint8_t bytes[sizeof(Port)] = {};
-    for (size_t i = 0; i < (bits + 7) / 8; ++i) bytes[i] = next() & 0xff;
-    if (bits % 8) bytes[bits / 8] &= (1 << (bits % 8)) - 1;
-    std::memcpy(&port, bytes, sizeof(Port));
-  }
-
- private:
-  uint64_t state_;
-  uint32_t word_ = 0;
-  int bits_ = 0;
-};
-
-// Codes of `Bits` bits in a line are packed without gaps, the first in the lowest bits.
-template <int Bits>
-class Lines {
- public:
-  Lines(const void* mem, uint64_t size)
-      : codes_(static_cast<const Code<Bits>*>(mem)), size_(size) {
-    if (Bits == 8 || Bits == 16) return;
-    packed_.assign(((size + LINE - 1) / LINE) * kBytes + 8, 0);
-    for (uint64_t i = 0; i < size; ++i) {
-      const uint64_t bit = (i % LINE) * Bits;
-      const uint64_t byte = (i / LINE) * kBytes + bit / 8;
-      const uint32_t value = static_cast<uint32_t>(codes_[i]) << (bit % 8);
-      packed_[byte] |= value & 0xff;
-      packed_[byte + 1] |= (value >> 8) & 0xff;
-      packed_[byte + 2] |= value >> 16;
-    }
-  }
-  bool inside(uint64_t line) const { return line * LINE < size_; }
-  template <class Port>
-  void read(uint64_t line, Port& port) const {
-    static_assert(sizeof(Port) >= kBytes, "a line fits its port");
-    if (Bits != 8 && Bits != 16) {
-      std::memcpy(&port, &packed_[line * kBytes], kBytes);
-    } else if ((line + 1) * LINE <= size_) {
-      std::memcpy(&port, codes_ + line * LINE, kBytes);
-    } else {
-      std::memset(&port, 0, sizeof(Port));
-      std::memcpy(&port, codes_ + line * LINE, (size_ - line * LINE) * sizeof(Code<Bits>));
-    }
-  }
-
- private:
-  static constexpr size_t kBytes = (LINE * Bits + 7) / 8;
-  const Code<Bits>* codes_;
-  uint64_t size_;
-  std::vector<uint8_t> packed_;
-};
-
-// One read port of the memory: requests wait in order for their responses.
-class ReadPort {
- public:
-  explicit ReadPort(Random* random) : random_(random) {}
-  bool ready() { return ready_ = !random_ || (count_ < kDepth && random_->coin()); }
-  bool offer() {
-    if (count_ == 0) return offered_ = false;
-    if (!offered_ && random_) offered_ = random_->coin();
-    else offered_ = true;
-    return offered_;
-  }
-  uint64_t front() const { return waiting_[head_]; }
-  void clock(bool request, bool taken, uint64_t address) {
-    if (offered_ && taken) {
-      head_ = (head_ + 1) % kDepth;
-      --count_;
-      offered_ = false;
-    }
-    if (ready_ && request) {
-      waiting_[(head_ + count_) % kDepth] = address;
-      ++count_;
-      ++accepted_;
-    }
-  }
-  uint64_t accepted() const { return accepted_; }
-
- private:
-  static constexpr unsigned kDepth = 4;
-  Random* random_;
-  uint64_t waiting_[kDepth] = {};
-  uint64_t accepted_ = 0;
-  unsigned head_ = 0;
-  unsigned count_ = 0;
-  bool ready_ = false;
-  bool offered_ = false;
-};
-
-// The bits of a number; what lies beyond the memory reads zero.
-uint32_t word_at(const float* memory, uint64_t size, uint64_t index) {
-  uint32_t word = 0;
-  if (index < size) std::memcpy(&word, &memory[index], 4);
-  return word;
-}
-
-// Watches what the core owes its ports: a request stands, unchanged, until it is accepted; a cycle is
-// stalled if and only if some port makes the core wait; done rises with the last write.
-class Monitor {
- public:
-  explicit Monitor(const Top& top) : cycles_(top.cycles_o), stalls_(top.stalls_o) {}
-
-  // The inputs of this clock cycle are set.
-  void before(const Top& top) {
-    waits_ = false;
-    read(0, top.a_req_valid_o, top.a_req_ready_i, top.a_req_line_o, top.a_rsp_ready_o, top.a_rsp_valid_i);
-    read(1, top.w_req_valid_o, top.w_req_ready_i, top.w_req_line_o, top.w_rsp_ready_o, top.w_rsp_valid_i);
-    read(2, top.p_req_valid_o, top.p_req_ready_i, top.p_req_index_o, top.p_rsp_ready_o, top.p_rsp_valid_i);
-#if BLOCK_SCALED
-    read(3, top.sa_req_valid_o, top.sa_req_ready_i, top.sa_req_index_o, top.sa_rsp_ready_o, top.sa_rsp_valid_i);
-    read(4, top.sw_req_valid_o, top.sw_req_ready_i, top.sw_req_index_o, top.sw_rsp_ready_o, top.sw_rsp_valid_i);
-#endif
-    read(5, top.o_req_valid_o, top.o_req_ready_i, top.o_req_line_o, false, true);
-    if (pending_[5]) {
-      std::memcpy(data_, &top.o_req_data_o, sizeof(data_));
-      mask_ = top.o_req_mask_o;
-    }
-  }
-
-  // The clock edge is past.
-  Violation after(const Top& top) {
-    if (changed(0, top.a_req_valid_o, top.a_req_line_o) || changed(1, top.w_req_valid_o, top.w_req_line_o) ||
-        changed(2, top.p_req_valid_o, top.p_req_index_o) || changed(5, top.o_req_valid_o, top.o_req_line_o)) {
-      return kUnstable;
-    }
-#if BLOCK_SCALED
-    if (changed(3, top.sa_req_valid_o, top.sa_req_index_o) || changed(4, top.sw_req_valid_o, top.sw_req_index_o)) {
-      return kUnstable;
-    }
-#endif
-    if (pending_[5] && (mask_ != top.o_req_mask_o || std::memcmp(data_, &top.o_req_data_o, sizeof(data_)))) {
-      return kUnstable;
-    }
-    const uint64_t cycles = top.cycles_o - cycles_;
-    const uint64_t stalls = top.stalls_o - stalls_;
-    cycles_ = top.cycles_o;
-    stalls_ = top.stalls_o;
-    if (cycles == 0 && stalls == 0) {
-      finished_ = true;
-    } else if (finished_ || cycles != !waits_ || stalls != waits_) {
-      return kStallCount;
-    }
-    return finished_ && top.done_o == top.o_req_valid_o ? kNotDone : kObeyed;
-  }
-
- private:
-  void read(int port, bool request, bool ready, uint64_t address, bool wants, bool response) {
-    pending_[port] = request && !ready;
-    address_[port] = address;
-    waits_ = waits_ || pending_[port] || (wants && !response);
-  }
-  bool changed(int port, bool request, uint64_t address) const {
-    return pending_[port] && (!request || address != address_[port]);
-  }
-
-  uint64_t cycles_;
-  uint64_t stalls_;
-  bool waits_ = false;
-  bool finished_ = false;
-  bool pending_[6] = {};
-  uint64_t address_[6] = {};
-  uint8_t data_[sizeof(Top::o_req_data_o)] = {};
-  uint64_t mask_ = 0;
-};
 
 class Driver {
  public:
