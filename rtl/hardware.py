@@ -152,6 +152,7 @@ def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:
     else:
         files |= encoder(name, array.out)
     files[f"{TOP}.v"] = _top(array, parameters)
+    # Packages first, by name: one uses none that comes after it.
     files = dict(sorted(files.items(), key=lambda file: not file[0].endswith("_pkg.sv")))
     return Hardware(array, parameters, files)
 

@@ -18,7 +18,6 @@ package systolab_f32_add_pkg;
     logic [27:0] total;
     logic [8:0]  exponent;
     logic [4:0]  zeros;
-    logic [26:0] probe;
     logic [7:0]  room;
     logic        round_up;
     logic [31:0] packed_sum;
@@ -26,7 +25,6 @@ package systolab_f32_add_pkg;
     greater = a;
     lesser  = b;
     aligned = '0;
-    zeros   = '0;
     if (b[30:0] > a[30:0]) begin
       greater = b;
       lesser  = a;
@@ -59,24 +57,7 @@ package systolab_f32_add_pkg;
         total    = {1'b0, total[27:2], total[1] | total[0]};
         exponent = exponent + 9'd1;
       end else begin
-        probe = total[26:0];
-        if (probe[26:11] == 16'd0) begin
-          zeros[4] = 1'b1;
-          probe    = probe << 16;
-        end
-        if (probe[26:19] == 8'd0) begin
-          zeros[3] = 1'b1;
-          probe    = probe << 8;
-        end
-        if (probe[26:23] == 4'd0) begin
-          zeros[2] = 1'b1;
-          probe    = probe << 4;
-        end
-        if (probe[26:25] == 2'd0) begin
-          zeros[1] = 1'b1;
-          probe    = probe << 2;
-        end
-        if (!probe[26]) zeros[0] = 1'b1;
+        zeros = systolab_clz_pkg::clz({total[26:0], 5'h10});
         room = greater_exp - 8'd1;
         if (room < {3'd0, zeros}) zeros = room[4:0];
         total    = total << zeros;

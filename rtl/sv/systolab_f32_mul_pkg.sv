@@ -4,36 +4,6 @@
 
 package systolab_f32_mul_pkg;
 
-  // Shifts the leading one of a nonzero subnormal significand to bit 23.
-  function automatic logic [28:0] normalize(input logic [23:0] significand);
-    logic [23:0] x;
-    logic [4:0]  zeros;
-
-    x     = significand;
-    zeros = '0;
-    if (x[23:8] == 16'd0) begin
-      zeros[4] = 1'b1;
-      x        = x << 16;
-    end
-    if (x[23:16] == 8'd0) begin
-      zeros[3] = 1'b1;
-      x        = x << 8;
-    end
-    if (x[23:20] == 4'd0) begin
-      zeros[2] = 1'b1;
-      x        = x << 4;
-    end
-    if (x[23:22] == 2'd0) begin
-      zeros[1] = 1'b1;
-      x        = x << 2;
-    end
-    if (!x[23]) begin
-      zeros[0] = 1'b1;
-      x        = x << 1;
-    end
-    normalize = {zeros, x};
-  endfunction
-
   function automatic logic [31:0] multiply(input logic [31:0] a, input logic [31:0] b);
     /* verilator no_inline_task */
     logic               sign;
@@ -50,8 +20,7 @@ package systolab_f32_mul_pkg;
     logic               sticky;
     logic               round_up;
     logic        [31:0] packed_product;
-    logic        [28:0] a_norm;
-    logic        [28:0] b_norm;
+    logic        [4:0]  zeros;
 
     sign      = a[31] ^ b[31];
     a_special = (a[30:23] == 8'hff);
@@ -73,14 +42,14 @@ package systolab_f32_mul_pkg;
       a_sig    = {1'b1, a[22:0]};
       b_sig    = {1'b1, b[22:0]};
       if (a[30:23] == 8'd0) begin
-        a_norm   = normalize({1'b0, a[22:0]});
-        a_sig    = a_norm[23:0];
-        exponent = exponent + 11'sd1 - 11'(a_norm[28:24]);
+        zeros    = systolab_clz_pkg::clz({1'b0, a[22:0], 8'h80});
+        a_sig    = {1'b0, a[22:0]} << zeros;
+        exponent = exponent + 11'sd1 - 11'(zeros);
       end
       if (b[30:23] == 8'd0) begin
-        b_norm   = normalize({1'b0, b[22:0]});
-        b_sig    = b_norm[23:0];
-        exponent = exponent + 11'sd1 - 11'(b_norm[28:24]);
+        zeros    = systolab_clz_pkg::clz({1'b0, b[22:0], 8'h80});
+        b_sig    = {1'b0, b[22:0]} << zeros;
+        exponent = exponent + 11'sd1 - 11'(zeros);
       end
       // wide has its leading one at bit 47 (exponent is for that case) or 46.
       wide = 48'(a_sig) * 48'(b_sig);
