@@ -164,10 +164,10 @@ def campaign(
         array: the machine.
         count: how many of all possible mutants to take, by seed.
         seed: of the choice and of the check's inputs.
-        levels: levels of the check, each applied to what the one before left alive.
+        levels: levels of the check, each applied to what the one before left alive. What the first
+            leaves is tried to be proved equivalent, where Yosys is installed.
         progress: told what is being done.
-        proof_seconds: time limit for the proof that one survivor is equivalent, where Yosys is
-            installed.
+        proof_seconds: time limit of one such proof.
 
     Raises:
         SystolabError: the schema cannot be built, or the sound design fails the check.
@@ -197,18 +197,19 @@ def campaign(
             else:
                 verdicts[mutant.number] = Verdict(mutant, KILLED, stage, str(level))
         alive = left
-    for done, mutant in enumerate(alive):
-        progress(f"proof: {done} of {len(alive)}")
-        verdicts[mutant.number] = _survivor(sound, mutant, proof_seconds)
+        if level is levels[0] and yosys.available():  # a proof takes less than another level
+            left = []
+            for done, mutant in enumerate(alive):
+                progress(f"proof: {done} of {len(alive)}")
+                if proved_equal(sound, mutant, proof_seconds):
+                    verdicts[mutant.number] = Verdict(mutant, PROVED)
+                else:
+                    left.append(mutant)
+            alive = left
+    for mutant in alive:
+        why = reason(mutant)
+        verdicts[mutant.number] = Verdict(mutant, EXPLAINED if why else SURVIVED, why=why)
     return Campaign(array, seed, tuple(verdicts[number] for number in sorted(verdicts)))
-
-
-def _survivor(sound: Hardware, mutant: Mutant, seconds: float) -> Verdict:
-    """What is known of a mutant that no level killed."""
-    if yosys.available() and proved_equal(sound, mutant, seconds):
-        return Verdict(mutant, PROVED)
-    why = reason(mutant)
-    return Verdict(mutant, EXPLAINED, why=why) if why else Verdict(mutant, SURVIVED)
 
 
 class _Suite:
