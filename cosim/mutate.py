@@ -156,7 +156,7 @@ def campaign(
     seed: int = 0,
     levels: Sequence[Level] = (Level.QUICK, Level.FULL),
     progress: Callable[[str], None] = lambda _: None,
-    proof_seconds: float = 30,
+    proof_seconds: float = 120,
 ) -> Campaign:
     """Check ``count`` mutants of an array's sources.
 

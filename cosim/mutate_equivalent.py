@@ -180,6 +180,12 @@ REASONS: tuple[Reason, ...] = (
         ("cfg_we_i && cfg_addr_i >= 7'd7 && cfg_addr_i < 7'(8 + 4 * Guards)",),
         "word 7 would go to the fourth word of the last guard, which has no meaning",
     ),
+    Reason(
+        "line_walker",
+        "valid_q && go_i",
+        ("valid_q || go_i",),
+        "lanes are looked at only where the walker fires, which asks for both",
+    ),
     Reason("line_walker", "'0", ("'1",), "always overwritten before it is used", "default"),
     Reason(
         "loop_nest",

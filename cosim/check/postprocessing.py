@@ -77,7 +77,10 @@ def _binary(
 
 
 def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32) -> None:
-    limits = [(-np.inf, np.inf), (0.0, np.inf), (-1.0, 1.0), (0.0, 6.0), (-0.0, 0.0), (1.5, 1.5)]
+    limits = [
+        *((-np.inf, np.inf), (0.0, np.inf), (-1.0, 1.0), (0.0, 6.0), (-0.0, 0.0), (1.5, 1.5)),
+        *((-6.0, -0.75), (0.75, 6.0), (-np.inf, -1e-40), (1e-40, np.inf)),
+    ]
     x = np.concatenate([edges, inputs.SPECIALS, _random(rng, 4096)])
     for low, high in limits:
         bits = np.array([low, high], np.float32).view(np.uint32)

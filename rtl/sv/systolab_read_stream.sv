@@ -115,7 +115,7 @@ module systolab_read_stream #(
         offset_q  <= offset;
       end
       if (new_q) held_q <= new_code;
-      if (fill_q) active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
+      active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);  // again: changes nothing
     end
   end
 
