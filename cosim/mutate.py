@@ -173,7 +173,7 @@ def campaign(
         SystolabError: the schema cannot be built, or the sound design fails the check.
     """
     sound = hardware(array)
-    texts = {name: text for name, text in sound.files.items() if name.endswith(".sv")}
+    texts = {name: text for name, text in sound.files.items() if name != f"{TOP}.v"}
     every = mutants(texts)
     progress(f"{len(every)} possible mutants")
     present = _present(sound, every)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cosim.mutate_source import Mutant, mutated
 from cosim.yosys import Proved, prove_equal
 from formats.errors import SystolabError
-from rtl.hardware import Hardware
+from rtl.hardware import TOP, Hardware
 from rtl.kernel import MAX_GUARDS, MAX_LOOPS
 
 
@@ -65,7 +65,7 @@ def proved_equal(sound: Hardware, mutant: Mutant, seconds: float) -> bool:
     Raises:
         SystolabError: Yosys is not installed.
     """
-    gold = {name: text for name, text in sound.files.items() if name.endswith(".sv")}
+    gold = {name: text for name, text in sound.files.items() if name != f"{TOP}.v"}
     gate = {**gold, mutant.source: mutated(gold[mutant.source], mutant)}
     top = f"systolab_{mutant.block}"
     parameters = module_parameters(sound)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from formats.errors import SystolabError
 
@@ -95,7 +96,7 @@ class Mutant:
     @property
     def block(self) -> str:
         """The module it is in, or whose package, without the project's prefix."""
-        return self.source.removesuffix(".sv").removesuffix("_pkg").removeprefix("systolab_")
+        return Path(self.source).stem.removesuffix("_pkg").removeprefix("systolab_")
 
     def __str__(self) -> str:
         """Place and change on one line."""
@@ -135,10 +136,15 @@ class _Parser:
                     self._where = "default"
                     self._statement()
                     self._where = ""
-                case "always_ff":
+                case "always_ff" | "always":
                     self._at += 2  # and the @
-                    self._skip_group()
+                    if self._peek() == "*":
+                        self._at += 1
+                    else:
+                        self._skip_group()
                     self._statement()
+                case "wire":
+                    self._net()
                 case "function":
                     self._function()
                 case ".":
@@ -195,6 +201,17 @@ class _Parser:
         self._at += 1
         self._add(*self._until(";"), role, target)
         self._at += 1
+
+    def _net(self) -> None:
+        """``wire name = expression``, in a list or alone; a port has no expression."""
+        while self._peek() in ("wire", ","):
+            self._at += 1
+            first, last = self._until("=", ",", ";", ")")
+            if self._peek() != "=":
+                return
+            target = self._tokens[last - 1].text if first < last else ""
+            self._at += 1
+            self._add(*self._until(",", ";"), "value", target)
 
     def _statement(self) -> None:
         match self._peek():

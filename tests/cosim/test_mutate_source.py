@@ -129,3 +129,21 @@ def test_mutants_of_another_text_are_refused() -> None:
 def test_unbalanced_text_is_refused() -> None:
     with pytest.raises(SystolabError, match="must have matching brackets"):
         expressions("module m; always_comb if (a begin end")
+
+
+def test_the_verilog_of_2001_is_read_too() -> None:
+    source = (
+        "module own (input wire [1:0] a, input wire b, output reg [1:0] y, output reg z);\n"
+        "  wire [1:0] n = ~a, m = a + n;\n"
+        "  wire unused;\n"
+        "  always @* begin y = m; end\n"
+        "  always @(posedge b) z <= a[0];\n"
+        "endmodule\n"
+    )
+    found = [(e.role, e.target, source[e.start : e.end]) for e in expressions(source)]
+    assert found == [
+        ("value", "n", "~a"),
+        ("value", "m", "a + n"),
+        ("value", "y", "m"),
+        ("register", "z", "a[0]"),
+    ]
