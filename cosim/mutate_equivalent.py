@@ -168,6 +168,12 @@ REASONS: tuple[Reason, ...] = (
     Reason("postprocess", "valid_i[1]", ("1'b1",), _GATING),
     Reason("postprocess", "valid_i[2]", ("1'b1",), _GATING),
     Reason("postprocess", "valid_i[3]", ("1'b1",), _GATING),
+    Reason(
+        "mesh_int",
+        "os_i",
+        ("1'b1",),
+        "only saves work: held sums are stored and looked at output-stationary alone",
+    ),
     Reason("param_loader", "2'd0", ("2'd1",), _EARLY, "reset value"),
     Reason("param_loader", "1'b0", ("1'd1", "rsp_last_q"), _EARLY, "reset value"),
     Reason("param_loader", "(loaded_q != 2'd0)", ("(loaded_q != 2'd3)",), _EARLY),

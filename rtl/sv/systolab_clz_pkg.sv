@@ -2,7 +2,7 @@
 
 package systolab_clz_pkg;
 
-  // Zeros above the leading one of a word that is not zero, found by halving.
+  // Zeros above the leading one of a word, found by halving; 31 if there is none.
   function automatic logic [4:0] clz(input logic [31:0] word);
     logic [31:0] x;
 

@@ -57,7 +57,7 @@ package systolab_f32_add_pkg;
         total    = {1'b0, total[27:2], total[1] | total[0]};
         exponent = exponent + 9'd1;
       end else begin
-        zeros = systolab_clz_pkg::clz({total[26:0], 5'h10});
+        zeros = systolab_clz_pkg::clz(32'(total[26:0])) - 5'd5;
         room = greater_exp - 8'd1;
         if (room < {3'd0, zeros}) zeros = room[4:0];
         total    = total << zeros;

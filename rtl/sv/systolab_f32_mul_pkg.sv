@@ -42,13 +42,13 @@ package systolab_f32_mul_pkg;
       a_sig    = {1'b1, a[22:0]};
       b_sig    = {1'b1, b[22:0]};
       if (a[30:23] == 8'd0) begin
-        zeros    = systolab_clz_pkg::clz({1'b0, a[22:0], 8'h80});
-        a_sig    = {1'b0, a[22:0]} << zeros;
+        zeros    = systolab_clz_pkg::clz(32'(a[22:0])) - 5'd8;
+        a_sig    = 24'(a[22:0]) << zeros;
         exponent = exponent + 11'sd1 - 11'(zeros);
       end
       if (b[30:23] == 8'd0) begin
-        zeros    = systolab_clz_pkg::clz({1'b0, b[22:0], 8'h80});
-        b_sig    = {1'b0, b[22:0]} << zeros;
+        zeros    = systolab_clz_pkg::clz(32'(b[22:0])) - 5'd8;
+        b_sig    = 24'(b[22:0]) << zeros;
         exponent = exponent + 11'sd1 - 11'(zeros);
       end
       // wide has its leading one at bit 47 (exponent is for that case) or 46.

@@ -161,8 +161,8 @@ def test_exponent_of_subnormals_off_by_one(tmp_path: Path) -> None:
 def test_a_fault_of_the_adder_is_seen_by_testfloats_operands(tmp_path: Path) -> None:
     bug = change(
         "systolab_f32_add_pkg.sv",
-        "lesser_exp = (lesser[30:23] == 8'd0) ? 8'd1 : lesser[30:23];",
-        "lesser_exp = lesser[30:23];",
+        "(lesser[30:23] == 8'd0) ? 8'd1 : lesser[30:23]",
+        "lesser[30:23]",
     )
     _, rows = details(found(tmp_path, ["post-processing"], Float32(), bug))
     assert rows["signal"] == "sum_o of systolab_f32_add"
