@@ -25,8 +25,9 @@ class Reason:
         block: module, without the project's prefix.
         original: the expression; white space does not count.
         variants: the faulty expressions; empty for all.
-        where: as of a mutant, where the expression stands; empty for anywhere.
         why: the reason, a clause.
+        where: as of a mutant, where the expression stands; empty for anywhere.
+        target: what it is assigned to; empty for anything.
     """
 
     block: str
@@ -34,6 +35,7 @@ class Reason:
     variants: tuple[str, ...]
     why: str
     where: str = ""
+    target: str = ""
 
     def covers(self, mutant: Mutant) -> bool:
         """Whether a mutant is one of these."""
@@ -42,6 +44,7 @@ class Reason:
             and _plain(mutant.original) == _plain(self.original)
             and (not self.variants or _plain(mutant.variant) in map(_plain, self.variants))
             and (not self.where or mutant.where == self.where)
+            and (not self.target or mutant.target == self.target)
         )
 
 
@@ -151,19 +154,37 @@ _STALE = (
     "what is in flight at a reset comes out before anything of the next kernel, and only sums "
     "whose command is valid are written"
 )
+_COUNTER = "the start pulse sets the counter, and no one reads it before"
 _GATING = "only saves power: what is stored has no valid beside it and no one reads it"
 _EARLY = "on an array with so few columns parameters are there before the first sum"
 _LAST_STEP = "chosen after the last step of a kernel only; the next start sets everything anew"
 
 REASONS: tuple[Reason, ...] = (
-    Reason("core", "'0", ("'1", "valid_q"), _STALE, "reset value"),
-    Reason("core", "'0", ("'1", "move_q"), _STALE, "reset value"),
+    *(Reason("core", "'0", (), _STALE, "reset value", target) for target in ("valid_q", "move_q")),
+    *(Reason("core", "'0", (), _COUNTER, "reset value", x) for x in ("cycles_q", "stalls_q")),
+    Reason(
+        "accumulator",
+        "1'b0",
+        (),
+        "a row written after a reset is written again before it is read",
+        "reset value",
+        "valid_q",
+    ),
+    Reason("accumulator", "read_i", ("1'b1",), "a bank stands until its last row is drained"),
     Reason("read_adapter", "1'b0", (), _ACCEPTED, "reset value"),
     Reason("write_adapter", "1'b0", (), _ACCEPTED, "reset value"),
     Reason("write_adapter", "!rst_ni", ("1'b0",), _ACCEPTED),
     Reason("read_stream", "fire", ("1'b1",), "stored while nothing is to be filled"),
     Reason("write_stream", "fire", ("1'b1",), "without a vector no lane is on a line"),
     Reason("write_stream", "found || flush_i", ("1'b1",), _GATING),
+    Reason(
+        "write_stream",
+        "'0",
+        ("'1",),
+        "codes without a bit in the mask are not written",
+        "default",
+        "new_data",
+    ),
     Reason("postprocess", "valid_i[0]", ("1'b1",), _GATING),
     Reason("postprocess", "valid_i[1]", ("1'b1",), _GATING),
     Reason("postprocess", "valid_i[2]", ("1'b1",), _GATING),
@@ -183,8 +204,11 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "line_walker",
         "cfg_we_i && cfg_addr_i >= 7'd8 && cfg_addr_i < 7'(8 + 4 * Guards)",
-        ("cfg_we_i && cfg_addr_i >= 7'd7 && cfg_addr_i < 7'(8 + 4 * Guards)",),
-        "word 7 would go to the fourth word of the last guard, which has no meaning",
+        (
+            "cfg_we_i && cfg_addr_i >= 7'd7 && cfg_addr_i < 7'(8 + 4 * Guards)",
+            "cfg_we_i && cfg_addr_i >= 7'd8 && cfg_addr_i < 7'(7 + 4 * Guards)",
+        ),
+        "the fourth word of the last guard, where word 7 would go too, has no meaning",
     ),
     Reason(
         "line_walker",

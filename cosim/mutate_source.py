@@ -80,7 +80,7 @@ class Mutant:
         operator: name of the mutation operator.
         start, end: place of the expression in the source.
         original, variant: the expression before and after.
-        where: as of the expression.
+        where, target: as of the expression.
     """
 
     number: int
@@ -92,6 +92,7 @@ class Mutant:
     original: str
     variant: str
     where: str = ""
+    target: str = ""
 
     @property
     def block(self) -> str:
@@ -441,8 +442,9 @@ def mutants(sources: Mapping[str, str]) -> list[Mutant]:
                 line = text.count("\n", 0, expression.start) + 1
                 place = (expression.start, expression.end)
                 number = len(found) + 1
-                where = expression.where
-                found.append(Mutant(number, name, line, operator, *place, original, variant, where))
+                context = expression.where, expression.target
+                mutant = Mutant(number, name, line, operator, *place, original, variant, *context)
+                found.append(mutant)
     return found
 
 
