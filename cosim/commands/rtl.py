@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from cosim.block_operands import block_scaled, output_format
 from formats import get
 from formats.accumulator import SYNTAX, parse_accumulator
 from formats.errors import SystolabError
@@ -21,14 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", metavar="F", help="format of activations, weights and outputs")
     parser.add_argument("--array", metavar="RxC", default="16x16", help="array shape (16x16)")
     parser.add_argument("--weight", metavar="F", help="format of the weights (F)")
-    parser.add_argument("--out-format", metavar="F", help="format of the outputs (F)")
     parser.add_argument(
-        "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
+        "--out-format", metavar="F", help="format of the outputs (F; of block formats bfloat16)"
     )
     parser.add_argument(
-        "--block-scaled",
-        action="store_true",
-        help="scale the exact sum of each tile by the scales of its blocks, accumulate in binary32",
+        "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
     )
     parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
@@ -37,16 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the folder and say what is in it."""
     act = get(args.format)
+    weight = get(args.weight) if args.weight else act
+    out = output_format(args.out_format, act, weight)
     rows, cols = parse_array(args.array)
-    array = Array(
-        rows,
-        cols,
-        act,
-        get(args.weight) if args.weight else act,
-        get(args.out_format) if args.out_format else act,
-        parse_accumulator(args.accumulator),
-        block_scaled=args.block_scaled,
-    )
+    accumulator, scaled = parse_accumulator(args.accumulator), block_scaled(act, weight)
+    array = Array(rows, cols, act, weight, out, accumulator, block_scaled=scaled)
     sources = hardware(array, Codec(args.codec)).files
     vectors = example_vectors(array)
     files = {

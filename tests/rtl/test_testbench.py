@@ -47,7 +47,7 @@ def _write(folder: Path, *arguments: str) -> None:
         ("--accumulator", "exact"),
         ("--accumulator", "saturate:30"),
         ("--accumulator", "float32"),
-        ("--block-scaled",),
+        ("--weight", "mxfp4"),
     ],
 )
 def test_sources_and_testbench_are_clean(tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -89,7 +89,7 @@ def test_a_folder_with_contents_is_refused(
         ("adaptivfloat:8,3", "--array", "5x3"),
         ("e4m3fn", "--weight", "e2m1", "--array", "4x4", "--accumulator", "float32"),
         ("posit:8,1", "--array", "1x2", "--accumulator", "wrap:40"),
-        ("mxfp8", "--array", "4x3", "--block-scaled"),
+        ("mxfp8", "--array", "4x3"),
         (f"{LOG2}:Log2", "--array", "3x2"),  # brings processing elements of its own
     ],
 )
@@ -100,7 +100,7 @@ def test_the_testbench_passes_and_sees_a_wrong_code(
     _write(folder, *arguments)
     good = _make(folder)
     assert good.returncode == 0, good.stdout + good.stderr
-    kernels = 2 if "--block-scaled" in arguments else 4
+    kernels = 2 if arguments[0] == "mxfp8" else 4
     assert f"PASS: {kernels} kernels" in good.stdout
     image = folder / "vectors" / "1_o.hex"
     lines = image.read_text().splitlines()
