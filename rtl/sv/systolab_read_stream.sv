@@ -91,6 +91,7 @@ module systolab_read_stream #(
     for (int unsigned i = 0; i < Line; i++) new_code[i] = rsp_data_i[i*CodeWidth+:CodeWidth];
   end
 
+  // Every lane takes its code from the new line or from the held one.
   always_comb begin
     code_d = code_q;
     if (fill_q) begin
@@ -115,7 +116,8 @@ module systolab_read_stream #(
         offset_q  <= offset;
       end
       if (new_q) held_q <= new_code;
-      active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);  // again: changes nothing
+      // Where there is nothing to fill, this stores what is there already.
+      active_q <= on_held_q | on_new_q | (fresh_q ? '0 : active_q);
     end
   end
 
