@@ -14,6 +14,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,7 +26,7 @@ import numpy as np
 from benchmarks.timing import best_of
 from formats import get, native
 from formats.accumulator import parse_accumulator
-from formats.dot import DotResult, dot
+from formats.dot import dot
 
 CASES = (
     ("int:8", "exact", 16),
@@ -106,10 +107,7 @@ def main() -> None:
     for name, accumulator, group in CASES:
         fmt, kind = get(name), parse_accumulator(accumulator)
         a, w = codes(name, (n, n), 1), codes(name, (n, n), 2)
-
-        def run(a=a, w=w, fmt=fmt, kind=kind, group=group) -> DotResult:  # type: ignore[no-untyped-def]
-            return dot(a, w, fmt, fmt, kind, group)
-
+        run = partial(dot, a, w, fmt, fmt, kind, group)
         label = f"{name}, {accumulator}, group {group}"
         engines[label], runs[label], work[label] = run().engine, run, n**3
     fmt, kind = get("e4m3fn"), parse_accumulator("float32")

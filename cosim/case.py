@@ -52,6 +52,11 @@ class Case:
     a_scale: F32 | None = None
     w_scale: F32 | None = None
 
+    @property
+    def memories(self) -> tuple[Codes, Codes, F32, F32, float, float, Codes]:
+        """All that a machine is given beside the kernel, in the order of its arguments."""
+        return self.a, self.w, self.scale, self.bias, self.lo, self.hi, self.o
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -83,13 +88,7 @@ def software(array: Array, engine: str = "auto") -> Device:
         result = values.run(
             case.kernel,
             array,
-            case.a,
-            case.w,
-            case.scale,
-            case.bias,
-            case.lo,
-            case.hi,
-            case.o,
+            *case.memories,
             engine,
             a_scale=case.a_scale,
             w_scale=case.w_scale,
@@ -129,13 +128,7 @@ def hardware_model(
         try:
             done = model.run(
                 case.kernel,
-                case.a,
-                case.w,
-                case.scale,
-                case.bias,
-                case.lo,
-                case.hi,
-                case.o,
+                *case.memories,
                 case.stall_seed,
                 max_cycles=patience * cycles(case.kernel) + _SLACK,
                 a_scale=case.a_scale,

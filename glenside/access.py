@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from glenside import language as g
 from glenside.contraction import Linear, NotAffineError
@@ -58,9 +59,7 @@ def _windows(term: g.Term) -> View:
         result, loop = result.single(first + i)
         result, inside = result.with_loop(size)
         result = result.mapped(
-            lambda form, loop=loop, inside=inside, stride=stride, step=step: _windowed(  # type: ignore[misc]
-                form, loop, inside, stride, step
-            )
+            partial(_windowed, loop=loop, inside=inside, stride=stride, step=step)
         )
         lengths = list(result.loops)
         lengths[loop] = term.access[first + i]

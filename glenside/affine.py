@@ -173,8 +173,9 @@ class _Axes:
             places = where[name]
             present = [v for v in range(3) if places[v] is not None]
             lengths = [
-                [self.views[v].loops[loop] for loop in runs[v][places[v]]]  # type: ignore[index]
-                for v in present
+                [self.views[v].loops[loop] for loop in runs[v][place]]
+                for v, place in enumerate(places)
+                if place is not None
             ]
             common = _common(lengths, name)
             found: list[list[int] | None] = [None, None, None]
@@ -185,14 +186,12 @@ class _Axes:
             for i, length in enumerate(common):
                 label = name if len(common) == 1 else f"{name}.{i}"
                 self.axes.append(Axis(label, role, length))
-                self.loops.append(
-                    tuple(None if run is None else run[i] for run in found)  # type: ignore[arg-type]
-                )
+                a, w, out = (None if run is None else run[i] for run in found)
+                self.loops.append((a, w, out))
 
     def _respell(self, which: int, form: Linear) -> Linear:
         coefficients = tuple(
-            0 if loops[which] is None else form.coefficients[loops[which]]  # type: ignore[index]
-            for loops in self.loops
+            0 if (loop := loops[which]) is None else form.coefficients[loop] for loops in self.loops
         )
         return Linear(form.offset, coefficients)
 
@@ -298,7 +297,7 @@ def _coordinate_runs(target: View) -> list[tuple[int, ...]]:
     runs = []
     for form, size in zip(target.coordinates, target.shape, strict=True):
         run = [i for i, c in enumerate(form.coefficients) if c and target.loops[i] > 1]
-        run.sort(key=lambda i, form=form: -form.coefficients[i])  # type: ignore[misc]
+        run.sort(key=form.coefficients.__getitem__, reverse=True)
         weight = 1
         for i in reversed(run):
             if form.coefficients[i] != weight:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from formats.errors import SystolabError
 from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
@@ -205,14 +206,10 @@ class _Compiler:
         """Solutions under fixed policies: one layout for all images, or one dataflow for all."""
         blocked = f"NCHW{self._array.line}c"
         policies: dict[str, Callable[[Label], bool]] = {
-            f"all {name}": lambda label, name=name: self._keeps(label, name)  # type: ignore[misc]
-            for name in ("NCHW", "NHWC", blocked)
+            f"all {name}": partial(self._keeps, name=name) for name in ("NCHW", "NHWC", blocked)
         }
         for mode in Mode:
-            policies[f"all {mode.value}"] = lambda label, mode=mode: (  # type: ignore[misc]
-                not isinstance(label, Run)
-                or self._options[label.output][label.index].dataflow == mode.value
-            )
+            policies[f"all {mode.value}"] = partial(self._flows, mode=mode)
         found = {}
         for name, allowed in policies.items():
             kept = {
@@ -233,6 +230,13 @@ class _Compiler:
             used[label.output] = option.output
             return all(layout == self._fixed(tensor, name) for tensor, layout in used.items())
         return True
+
+    def _flows(self, label: Label, mode: Mode) -> bool:
+        """Whether a kernel has a dataflow; what is no kernel has any."""
+        return (
+            not isinstance(label, Run)
+            or self._options[label.output][label.index].dataflow == mode.value
+        )
 
     def _fixed(self, tensor: str, name: str) -> str | None:
         """The layout of a tensor under a policy for images; other tensors are row-major."""

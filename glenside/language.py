@@ -10,6 +10,7 @@ hardware constructs are additions of this project.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
@@ -57,7 +58,7 @@ def _require_axis(axis: int, ndim: int, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Term:
+class Term(ABC):
     """A node of a program. Subclasses state their operands as fields and their shape rule."""
 
     head: ClassVar[str] = ""
@@ -69,8 +70,9 @@ class Term:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", self._infer())
 
+    @abstractmethod
     def _infer(self) -> Shape:
-        raise NotImplementedError
+        """The shape, from those of the operands."""
 
     @property
     def access(self) -> Dims:

@@ -15,17 +15,11 @@
 #include "job.h"
 #include "memory.h"
 #include "monitor.h"
+#include "mutants.h"
 #include "random.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
-#endif
-
-#ifdef SYSTOLAB_MUTANTS
-// Which fault of a mutant schema is active in models made from now on (cosim/mutate_source.py).
-static int selected_mutant = 0;
-extern "C" int systolab_selected_mutant() { return selected_mutant; }
-extern "C" void systolab_select_mutant(int number) { selected_mutant = number; }
 #endif
 
 namespace {

@@ -8,17 +8,12 @@
 #include <memory>
 
 #include "Vsystolab_units.h"
+#include "mutants.h"
 #include "verilated.h"
 
 // Whether the array scales its column sums.
 #ifndef BLOCK_SCALED
 #define BLOCK_SCALED 0
-#endif
-
-#ifdef SYSTOLAB_MUTANTS
-static int selected_mutant = 0;
-extern "C" int systolab_selected_mutant() { return selected_mutant; }
-extern "C" void systolab_select_mutant(int number) { selected_mutant = number; }
 #endif
 
 namespace {

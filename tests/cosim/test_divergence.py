@@ -262,13 +262,7 @@ def test_expected_sums_are_those_of_the_software_model(
         result = values.run(
             case.kernel,
             array,
-            case.a,
-            case.w,
-            case.scale,
-            case.bias,
-            case.lo,
-            case.hi,
-            case.o,
+            *case.memories,
             keep_acc=True,
         )
         assert result.acc is not None
