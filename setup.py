@@ -11,9 +11,9 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "formats.native._systolab",
-            sources=sorted(glob("formats/native/*.c")),
-            depends=sorted(glob("formats/native/*.h")),
+            "systolab.formats.native._systolab",
+            sources=sorted(glob("src/systolab/formats/native/*.c")),
+            depends=sorted(glob("src/systolab/formats/native/*.h")),
             # No contraction: a fused multiply-add rounds once where the hardware rounds twice.
             extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off"],
             optional=True,

@@ -14,15 +14,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cosim.columns import columns
 from examples.networks.transformer import transformer
-from formats import registry
-from formats.accumulator import parse_accumulator
-from glenside.compile import compile as compile_network
-from glenside.folding import fold
-from glenside.onnx_import import from_model
-from glenside.program import CopyStep, HostStep, Program
-from rtl.kernel import Array, parse_array
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.onnx.importer import from_model
+from systolab.glenside.operators.folding import fold
+from systolab.glenside.program import CopyStep, HostStep, Program
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 HEADING = ("way", "moves", "their cycles", "kernels", "total")
 

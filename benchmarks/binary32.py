@@ -6,12 +6,12 @@ Exit status 1 when anything differs.
 import sys
 import time
 
-import formats
-from cosim.testfloat import verify
-from cosim.units import Units
-from formats.accumulator import Exact
-from rtl.hardware import hardware
-from rtl.kernel import Array
+from systolab import formats
+from systolab.cosim.check.testfloat import verify
+from systolab.cosim.simulator.units import Units
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.rtl.hardware.hardware import hardware
+from systolab.rtl.kernel.kernel import Array
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from cosim.columns import columns
-from formats import families
+from systolab.cosim.terminal.columns import columns
+from systolab.formats import families
 
 P3109 = ("binary8p3se", "binary8p4uf")
 WIDE = ("float:5,10", "int:16", "adaptivfloat:12,4", "posit:8,0")
@@ -41,7 +41,7 @@ def main() -> int:
             command = [
                 sys.executable,
                 "-m",
-                "cosim",
+                "systolab",
                 "check",
                 spec,
                 *options,

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import onnx
 
-from cosim.columns import columns
 from examples.networks.__main__ import NETWORKS
-from formats import registry
-from formats.accumulator import parse_accumulator
-from glenside.compile import compile as compile_network
-from glenside.knowledge import Knowledge
-from glenside.network import Network
-from glenside.onnx_import import load
-from glenside.program import CopyStep, HostStep, Program
-from glenside.regions import CORES
-from rtl.kernel import Array, parse_array
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.network import Network
+from systolab.glenside.onnx.importer import load
+from systolab.glenside.program import CopyStep, HostStep, Program
+from systolab.glenside.search.knowledge import Knowledge
+from systolab.glenside.search.regions import CORES
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 RESNET50 = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"
 

@@ -22,7 +22,7 @@ import ctypes
 
 import gfloat
 
-from formats import Format, Rounding, Saturation, get
+from systolab.formats import Format, Rounding, Saturation, get
 from tests.formats.conformance import test_gfloat, test_ml_dtypes, test_posit, test_softfloat
 from tests.formats.conformance.inputs import hostile, same_values
 

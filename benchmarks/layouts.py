@@ -12,12 +12,12 @@ import argparse
 
 import numpy as np
 
-from cosim.model import Model
-from formats import get
-from formats.accumulator import Exact
-from rtl import AccessPattern, Array, Guard, Kernel, Mode, parse_array
-from rtl.timing import timing
-from rtl.values import run
+from systolab.cosim.simulator.model import Model
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode, parse_array
+from systolab.rtl.timing.timing import timing
+from systolab.rtl.values import run
 
 CHANNELS = 64
 

@@ -24,9 +24,9 @@ import ml_dtypes
 import numpy as np
 
 from benchmarks.timing import best_of
-from formats import get, native
-from formats.accumulator import parse_accumulator
-from formats.dot import dot
+from systolab.formats import get, native
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.dot.product import dot
 
 CASES = (
     ("int:8", "exact", 16),

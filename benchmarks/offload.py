@@ -22,16 +22,16 @@ from pathlib import Path
 
 import onnx
 
-from cosim.columns import columns
 from examples.networks.__main__ import NETWORKS
-from formats import registry
-from formats.accumulator import parse_accumulator
-from glenside.compile import compile as compile_network
-from glenside.folding import fold
-from glenside.network import Layer, Network
-from glenside.onnx_import import from_model, load
-from glenside.program import Program
-from rtl.kernel import Array, parse_array
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.network import Layer, Network
+from systolab.glenside.onnx.importer import from_model, load
+from systolab.glenside.operators.folding import fold
+from systolab.glenside.program import Program
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 RESNET50 = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"
 

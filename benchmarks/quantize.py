@@ -22,7 +22,7 @@ import ml_dtypes
 import numpy as np
 
 from benchmarks.timing import best_of
-from formats import get, native
+from systolab.formats import get, native
 
 FORMATS = ("e4m3fn", "e5m2", "adaptivfloat:8,3", "int:8", "posit:8,1", "lns:8,3", "bfloat16")
 

@@ -22,11 +22,11 @@ import numpy as np
 from drivers.measure import Batch, Cocotb, Loop, PyVerilatorPorts
 from drivers.workload import FORMAT, array, workload
 
-import formats
-from cosim.model import Model
-from formats.accumulator import Exact
-from rtl.gemm import gemm_kernel
-from rtl.kernel import Array, Mode, parse_array
+from systolab import formats
+from systolab.cosim.simulator.model import Model
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.kernel import Array, Mode, parse_array
 
 BUILDS = 3
 ROUNDS = 15
@@ -50,10 +50,10 @@ def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
 def _builds(array: Array) -> None:
     """Print times of cold and cached builds, and the speed of the model."""
     program = (
-        "import formats\n"
-        "from cosim.model import Model\n"
-        "from formats.accumulator import Exact\n"
-        "from rtl import Array\n"
+        "from systolab import formats\n"
+        "from systolab.cosim.simulator.model import Model\n"
+        "from systolab.formats.arithmetic.accumulator import Exact\n"
+        "from systolab.rtl import Array\n"
         f"f = formats.get({FORMAT!r})\n"
         f"Model(Array({array.rows}, {array.cols}, f, f, f, Exact()))\n"
     )

@@ -14,13 +14,13 @@ import time
 
 import numpy as np
 
-from cosim.model import Model
-from formats import get
-from formats.accumulator import Exact
-from rtl import Array, Mode, parse_array
-from rtl.gemm import gemm_kernel
-from rtl.timing import timing
-from rtl.values import run
+from systolab.cosim.simulator.model import Model
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.rtl import Array, Mode, parse_array
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.timing.timing import timing
+from systolab.rtl.values import run
 
 
 def main() -> int:

@@ -10,11 +10,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.model import HardwareFaultError, Model
-from formats.tensor import Codes
-from rtl import timing, values
-from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
-from rtl.traffic import Traffic, traffic
+from systolab.cosim.simulator.model import HardwareFaultError, Model
+from systolab.formats.tensor import Codes
+from systolab.rtl import values
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.rtl.timing import timing
+from systolab.rtl.timing.traffic import Traffic, traffic
 
 F32 = NDArray[np.float32]
 

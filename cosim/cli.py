@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Protocol, cast
 
-from formats.errors import SystolabError
+from systolab.formats.errors import SystolabError
 
 COMMANDS = ("cache", "check", "formats", "map", "quantize", "rtl", "run", "show")
 
 
 class Command(Protocol):
-    """What a module of `cosim.commands` provides."""
+    """What a module of `systolab.cosim.commands` provides."""
 
     NAME: str
     HELP: str
@@ -30,7 +30,7 @@ class Command(Protocol):
 
 def load(name: str) -> Command:
     """Import the module of one subcommand."""
-    return cast(Command, importlib.import_module(f"cosim.commands.{name}"))
+    return cast(Command, importlib.import_module(f"systolab.cosim.commands.{name}"))
 
 
 def parser(names: Sequence[str]) -> argparse.ArgumentParser:

@@ -11,14 +11,15 @@ import sys
 
 import numpy as np
 
-import formats
-from cosim.model import Model
-from cosim.ports import Ports
-from formats.accumulator import Exact
-from rtl import Array, timing, values
-from rtl.descriptor import descriptor
-from rtl.gemm import gemm_kernel
-from rtl.kernel import Mode
+from systolab import formats
+from systolab.cosim.simulator.model import Model
+from systolab.cosim.simulator.ports import Ports
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.rtl import Array, values
+from systolab.rtl.hardware.descriptor import descriptor
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.timing import timing
 
 ROW, COLUMN = 1, 2  # the processing element to look at
 STEPS = 10  # length of the reduction

@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from cosim.data import digits_split
+from systolab.cosim.network.data import digits_split
 
 EPOCHS = 60
 BATCH = 64

@@ -1,15 +1,22 @@
 """Number formats: codebooks, projections, scales, accumulators, emulation engines."""
 
-from formats.accumulator import Exact, Float, Float32, Saturate, Wrap, parse_accumulator
-from formats.adaptivfloat import AdaptivFloat
-from formats.decompose import Decomposition, decompose
-from formats.errors import SystolabError
-from formats.format import Format
-from formats.projection import EncoderTable, binary32_key
-from formats.registry import families, get
-from formats.rounding import Rounding, Saturation
-from formats.scaling import ScaleKind, ScaleRule, Scaling
-from formats.tensor import QuantizedTensor
+from systolab.formats.arithmetic.accumulator import (
+    Exact,
+    Float,
+    Float32,
+    Saturate,
+    Wrap,
+    parse_accumulator,
+)
+from systolab.formats.describe.decompose import Decomposition, decompose
+from systolab.formats.errors import SystolabError
+from systolab.formats.families.adaptivfloat import AdaptivFloat
+from systolab.formats.format import Format
+from systolab.formats.projection.projection import EncoderTable, binary32_key
+from systolab.formats.projection.rounding import Rounding, Saturation
+from systolab.formats.registry.registry import families, get
+from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
+from systolab.formats.tensor import QuantizedTensor
 
 __all__ = [
     "AdaptivFloat",

@@ -15,21 +15,21 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats import quantization
-from formats.codebook import Codebook, Neighbours
-from formats.encode import Projector
-from formats.errors import SystolabError
-from formats.projection import (
+from systolab.formats.errors import SystolabError
+from systolab.formats.projection.codebook import Codebook, Neighbours
+from systolab.formats.projection.encode import Projector
+from systolab.formats.projection.projection import (
     EncoderTable,
     Projection,
     build_projection,
     default_bounds,
     overflow_bound,
 )
-from formats.rounding import Rounding, Saturation
-from formats.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
-from formats.stochastic import random_words
-from formats.tensor import Codes, QuantizedTensor
+from systolab.formats.projection.rounding import Rounding, Saturation
+from systolab.formats.projection.stochastic import random_words
+from systolab.formats.scaling import quantization
+from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
+from systolab.formats.tensor import Codes, QuantizedTensor
 
 __all__ = ["Format"]
 

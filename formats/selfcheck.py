@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from formats.errors import SystolabError
+from systolab.formats.errors import SystolabError
 
 _TINY = np.full(1, 2.0**-149, dtype=np.float32)
 _SMALLEST_NORMAL = np.full(1, 2.0**-126, dtype=np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from formats.format import Format
+    from systolab.formats.format import Format
 
 __all__ = ["Codes", "QuantizedTensor", "blocked_shape", "expand_blocks", "split_blocks"]
 

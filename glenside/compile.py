@@ -11,17 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from formats.errors import SystolabError
-from glenside.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
-from glenside.block_axes import block_axis
-from glenside.extract import Choice, Solution, extract, greedy
-from glenside.knowledge import Knowledge
-from glenside.layout import Layout
-from glenside.network import Layer, Network
-from glenside.options import Option, Realisation, is_constant, layout_names, realise
-from glenside.program import CopyStep, HostStep, KernelStep, Operand, Program, Statistics, Step
-from glenside.regions import MOVEMENT, Partition, Region
-from rtl.kernel import Array, Mode
+from systolab.formats.errors import SystolabError
+from systolab.glenside.language.layout import Layout
+from systolab.glenside.lowering.block_axes import block_axis
+from systolab.glenside.network import Layer, Network
+from systolab.glenside.program import (
+    CopyStep,
+    HostStep,
+    KernelStep,
+    Operand,
+    Program,
+    Statistics,
+    Step,
+)
+from systolab.glenside.search.assembly import Assembly, Copied, Label, OnHost, Run, buffer_name
+from systolab.glenside.search.extract import Choice, Solution, extract, greedy
+from systolab.glenside.search.knowledge import Knowledge
+from systolab.glenside.search.options import Option, Realisation, is_constant, layout_names, realise
+from systolab.glenside.search.regions import MOVEMENT, Partition, Region
+from systolab.rtl.kernel.kernel import Array, Mode
 
 Graph = Mapping[str, Sequence[Choice[Label]]]
 

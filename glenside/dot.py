@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from glenside.program import CopyStep, HostStep, Program
+from systolab.glenside.program import CopyStep, HostStep, Program
 
 
 def to_dot(program: Program) -> str:

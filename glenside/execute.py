@@ -12,9 +12,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from glenside import host
-from glenside.program import CopyStep, HostStep, KernelStep, Program
-from rtl.kernel import AccessPattern, Kernel, Mode
+from systolab.glenside.operators import host
+from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program
+from systolab.rtl.kernel.kernel import AccessPattern, Kernel, Mode
 
 Floats = NDArray[np.floating]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from formats.errors import SystolabError
+from systolab.formats.errors import SystolabError
 
 Tensor: TypeAlias = NDArray[Any]  # float32, int32, int64 or bool: known only when a model is read
 Shape: TypeAlias = tuple[int, ...]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glenside.language import Term
-from glenside.layout import Layout
-from glenside.network import Network, Shape
-from glenside.stream_layout import StreamLayout
-from rtl.kernel import Array, Kernel
+from systolab.glenside.language.layout import Layout
+from systolab.glenside.language.terms import Term
+from systolab.glenside.lowering.stream_layout import StreamLayout
+from systolab.glenside.network import Network, Shape
+from systolab.rtl.kernel.kernel import Array, Kernel
 
 
 @dataclass(frozen=True)

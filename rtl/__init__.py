@@ -1,5 +1,5 @@
 """The machine: kernels and three views of them (values, cycles, hardware)."""
 
-from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode, parse_array
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode, parse_array
 
 __all__ = ["AccessPattern", "Array", "Guard", "Kernel", "Mode", "parse_array"]

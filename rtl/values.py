@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Float32
-from formats.block_sum import add_scaled
-from formats.dot import DotResult, dot
-from formats.errors import SystolabError
-from formats.format import Format
-from formats.postprocess import postprocess
-from formats.tensor import Codes
-from rtl.kernel import AccessPattern, Array, Kernel, Mode, affine
+from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.dot.block_sum import add_scaled
+from systolab.formats.dot.postprocess import postprocess
+from systolab.formats.dot.product import DotResult, dot
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.formats.tensor import Codes
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode, affine
 
 Ints = NDArray[np.int64]
 F32 = NDArray[np.float32]

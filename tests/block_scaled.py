@@ -9,9 +9,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.format import Format
-from formats.tensor import Codes
-from rtl import AccessPattern, Array, Kernel
+from systolab.formats.format import Format
+from systolab.formats.tensor import Codes
+from systolab.rtl import AccessPattern, Array, Kernel
 
 F32 = NDArray[np.float32]
 

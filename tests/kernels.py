@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from rtl import AccessPattern, Guard, Kernel, Mode
+from systolab.rtl import AccessPattern, Guard, Kernel, Mode
 
 STRIDES = st.one_of(
     st.sampled_from([0, 1, -1, 2, 3, 4, 5, 8, -8, 16, 17, 32]), st.integers(-40, 40)

@@ -9,8 +9,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from drivers.workload import workload
 
-from cosim.ports import Ports
-from rtl.kernel import Mode
+from systolab.cosim.simulator.ports import Ports
+from systolab.rtl.kernel.kernel import Mode
 
 
 @cocotb.test()

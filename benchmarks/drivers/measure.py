@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from drivers.workload import HI, LO, Workload
 
-from cosim.build import build_library
-from cosim.model import Model
-from cosim.ports import Ports
-from formats.tensor import Codes
-from rtl.hardware import TOP, hardware
-from rtl.kernel import Array
+from systolab.cosim.simulator.build import build_library
+from systolab.cosim.simulator.model import Model
+from systolab.cosim.simulator.ports import Ports
+from systolab.formats.tensor import Codes
+from systolab.rtl.hardware.hardware import TOP, hardware
+from systolab.rtl.kernel.kernel import Array
 
 HERE = Path(__file__).parent
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import formats
-from formats.accumulator import Exact
-from formats.tensor import Codes
-from rtl import timing, values
-from rtl.descriptor import descriptor
-from rtl.gemm import gemm_kernel
-from rtl.kernel import Array, Kernel, Mode
+from systolab import formats
+from systolab.formats.arithmetic.accumulator import Exact
+from systolab.formats.tensor import Codes
+from systolab.rtl import values
+from systolab.rtl.hardware.descriptor import descriptor
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.timing import timing
 
 FORMAT = "adaptivfloat:8,3"
 M, K, N = 256, 128, 32

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.case import Case
-from cosim.check import inputs
-from formats.floating import NAMED, Float
-from rtl.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.cosim.case import Case
+from systolab.cosim.check import inputs
+from systolab.formats.families.floating import NAMED, Float
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
 
 F32 = NDArray[np.float32]
 

@@ -8,22 +8,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.check import inputs
-from cosim.check.context import Context
-from cosim.check.report import Coverage, Finding, StageResult
-from cosim.check.value import (
-    binary32_text,
-    code_text,
-    comparison,
-    exact,
-)
-from formats.decompose import decompose
-from formats.errors import SystolabError
-from formats.format import Format
-from formats.tensor import Codes
-from formats.validation import validate
-from rtl.hardware import Parameters, operand_words
-from rtl.kernel import Array
+from systolab.cosim.check import inputs
+from systolab.cosim.check.context import Context
+from systolab.cosim.check.report import Coverage, Finding, StageResult
+from systolab.cosim.check.value import binary32_text, code_text, comparison, exact
+from systolab.formats.describe.decompose import decompose
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.formats.registry.validation import validate
+from systolab.formats.tensor import Codes
+from systolab.rtl.hardware.hardware import Parameters, operand_words
+from systolab.rtl.kernel.kernel import Array
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from cosim.case import Device, hardware_model, software
-from cosim.model import Model
-from cosim.units import Units
-from rtl.hardware import Hardware
-from rtl.kernel import Array
+from systolab.cosim.case import Device, hardware_model, software
+from systolab.cosim.simulator.model import Model
+from systolab.cosim.simulator.units import Units
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.kernel.kernel import Array
 
 
 class Level(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.format import Format
-from formats.tensor import Codes
+from systolab.formats.format import Format
+from systolab.formats.tensor import Codes
 
 U32 = NDArray[np.uint32]
 

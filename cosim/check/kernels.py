@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.case import Case
-from cosim.check import block_scales, inputs
-from formats.accumulator import Float32
-from formats.format import Format
-from formats.tensor import Codes
-from rtl.block_gemm import block_gemm_kernel, block_length, product_kernel
-from rtl.gemm import gemm_kernel
-from rtl.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.cosim.case import Case
+from systolab.cosim.check import block_scales, inputs
+from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.format import Format
+from systolab.formats.tensor import Codes
+from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
 
 F32 = NDArray[np.float32]
 

@@ -13,18 +13,18 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.case import Case
-from cosim.check import block_scales, inputs
-from cosim.check.kernels import Data, negated, size, smallest, stored, symmetric
-from formats.accumulator import Float32
-from formats.engines.engine import Result
-from formats.postprocess import to_binary32
-from formats.tensor import Codes
-from rtl import values
-from rtl.block_gemm import block_gemm_kernel, block_length, product_kernel
-from rtl.gemm import gemm_kernel
-from rtl.hardware import specialise
-from rtl.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.cosim.case import Case
+from systolab.cosim.check import block_scales, inputs
+from systolab.cosim.check.kernels import Data, negated, size, smallest, stored, symmetric
+from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.dot.postprocess import to_binary32
+from systolab.formats.engines.engine import Result
+from systolab.formats.tensor import Codes
+from systolab.rtl import values
+from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
 
 _LONGEST_SCALED = 2048  # longest reduction of block-scaled operands
 

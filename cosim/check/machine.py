@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cosim.case import Case, Difference, compare, compare_conduct
-from cosim.check import block_scales, inputs, kernels, lossless
-from cosim.check.context import Context
-from cosim.check.report import Coverage, Finding, StageResult
-from formats.accumulator import Float32
-from formats.tensor import Codes
-from rtl.block_gemm import product_kernel
-from rtl.kernel import Array
+from systolab.cosim.case import Case, Difference, compare, compare_conduct
+from systolab.cosim.check import block_scales, inputs, kernels, lossless
+from systolab.cosim.check.context import Context
+from systolab.cosim.check.report import Coverage, Finding, StageResult
+from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.tensor import Codes
+from systolab.rtl.kernel.block_gemm import product_kernel
+from systolab.rtl.kernel.kernel import Array
 
 Explain = Callable[[str, Case], Finding]
 

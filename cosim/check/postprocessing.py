@@ -7,15 +7,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.check import binary32, block_scales, inputs
-from cosim.check.binary32 import canonical_bits
-from cosim.check.blocks import Tally
-from cosim.check.context import Context
-from cosim.check.integers import from_words
-from cosim.check.report import Coverage, Finding, StageResult
-from cosim.check.value import binary32_text, comparison32
-from formats import softfloat as sf
-from formats.postprocess import to_binary32
+from systolab.cosim.check import binary32, block_scales, inputs
+from systolab.cosim.check.binary32 import canonical_bits
+from systolab.cosim.check.blocks import Tally
+from systolab.cosim.check.context import Context
+from systolab.cosim.check.integers import from_words
+from systolab.cosim.check.report import Coverage, Finding, StageResult
+from systolab.cosim.check.value import binary32_text, comparison32
+from systolab.formats.arithmetic import softfloat as sf
+from systolab.formats.dot.postprocess import to_binary32
 
 U32 = NDArray[np.uint32]
 F32 = NDArray[np.float32]

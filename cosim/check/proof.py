@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cosim import yosys
-from cosim.check.context import Context, Level
-from cosim.check.report import Coverage, Finding, StageResult
-from cosim.check.value import binary32_text, code_text, comparison, exact
-from cosim.yosys import Counterexample, Proved, Step, prove_equal
-from formats.errors import SystolabError
-from formats.format import Format
-from rtl import handwritten
-from rtl.codecs import MAX_TABLE_BITS, closed_decoder, closed_encoder
-from rtl.codecs.shape import shape
-from rtl.hardware import Operand, decoder, encoder
+from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.report import Coverage, Finding, StageResult
+from systolab.cosim.check.value import binary32_text, code_text, comparison, exact
+from systolab.cosim.synthesis import yosys
+from systolab.cosim.synthesis.yosys import Counterexample, Proved, Step, prove_equal
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.rtl.codecs import MAX_TABLE_BITS, closed_decoder, closed_encoder
+from systolab.rtl.codecs.shape import shape
+from systolab.rtl.hardware import handwritten
+from systolab.rtl.hardware.hardware import Operand, decoder, encoder
 
 # Widest codes at each level: proofs take about 2 s, 10 s and minutes.
 _BITS = {Level.QUICK: 4, Level.NORMAL: 8, Level.FULL: MAX_TABLE_BITS}

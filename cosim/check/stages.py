@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from cosim.check import blocks, machine, postprocessing, proof
-from cosim.check.context import Context, Level
-from cosim.check.machine import Explain, Machine
-from cosim.check.report import Coverage, Report, StageResult
-from formats.errors import SystolabError
-from rtl import handwritten
-from rtl.codecs import Codec, NoCodecError
-from rtl.hardware import Hardware, hardware
-from rtl.kernel import Array
+from systolab.cosim.check import blocks, machine, postprocessing, proof
+from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.machine import Explain, Machine
+from systolab.cosim.check.report import Coverage, Report, StageResult
+from systolab.formats.errors import SystolabError
+from systolab.rtl.codecs import Codec, NoCodecError
+from systolab.rtl.hardware import handwritten
+from systolab.rtl.hardware.hardware import Hardware, hardware
+from systolab.rtl.kernel.kernel import Array
 
 _FIRST: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
     ("table", blocks.table),

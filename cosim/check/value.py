@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from formats.format import Format
-from formats.projection import binary32_key
+from systolab.formats.format import Format
+from systolab.formats.projection.projection import binary32_key
 
 _LONG = 24  # digits of a fraction that are still easier to read than a power of two
 

@@ -3,9 +3,9 @@
 import argparse
 import time
 
-from cosim.build import cache_directory, cached_builds, prune
-from cosim.columns import columns
-from formats.errors import SystolabError
+from systolab.cosim.simulator.build import cache_directory, cached_builds, prune
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.errors import SystolabError
 
 NAME = "cache"
 HELP = "show the cache of built models, or prune it"

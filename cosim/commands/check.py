@@ -8,19 +8,19 @@ import shlex
 import sys
 from pathlib import Path
 
-from cosim.block_operands import block_scaled, output_format
-from cosim.check.context import Context, Level
-from cosim.check.machine import Explain
-from cosim.check.stages import STAGES, Request, check
-from cosim.divergence import Divergence
-from cosim.mutate import campaign
-from formats import registry
-from formats.accumulator import Accumulator, Exact, Float32, parse_accumulator
-from formats.errors import SystolabError
-from formats.format import Format
-from rtl.codecs import CODEC_HELP, Codec
-from rtl.hardware import specialise
-from rtl.kernel import Array, parse_array
+from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.machine import Explain
+from systolab.cosim.check.stages import STAGES, Request, check
+from systolab.cosim.divergence.divergence import Divergence
+from systolab.cosim.mutation.campaign import campaign
+from systolab.cosim.network.block_operands import block_scaled, output_format
+from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32, parse_accumulator
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.formats.registry import registry
+from systolab.rtl.codecs import CODEC_HELP, Codec
+from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "check"
 HELP = "compare the software and the RTL of a number format: table, blocks, kernels, cycles"

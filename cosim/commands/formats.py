@@ -5,10 +5,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from cosim.columns import columns
-from formats import families
-from formats.comparison import compare_adaptivfloat
-from formats.errors import SystolabError
+from systolab.cosim.terminal.columns import columns
+from systolab.formats import families
+from systolab.formats.describe.comparison import compare_adaptivfloat
+from systolab.formats.errors import SystolabError
 
 NAME = "formats"
 HELP = "list the families of number formats"

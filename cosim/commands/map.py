@@ -3,20 +3,20 @@
 import argparse
 from pathlib import Path
 
-from cosim.block_operands import block_scaled, output_format
-from cosim.columns import columns
-from cosim.commands.formats import write_json
-from formats import get
-from formats.accumulator import parse_accumulator
-from formats.errors import SystolabError
-from glenside.compile import compile as compile_network
-from glenside.dot import to_dot
-from glenside.explain import checkable, explain
-from glenside.knowledge import Knowledge
-from glenside.onnx_import import load
-from glenside.program import CopyStep, HostStep, KernelStep, Program, Step
-from glenside.rules import BY_NAME
-from rtl.kernel import Array, parse_array
+from systolab.cosim.commands.formats import write_json
+from systolab.cosim.network.block_operands import block_scaled, output_format
+from systolab.cosim.terminal.columns import columns
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.errors import SystolabError
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.dot import to_dot
+from systolab.glenside.onnx.importer import load
+from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
+from systolab.glenside.rules import BY_NAME
+from systolab.glenside.search.explain import checkable, explain
+from systolab.glenside.search.knowledge import Knowledge
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "map"
 HELP = "compile a network: dataflow, layouts and predicted cycles of every layer, and the reasons"

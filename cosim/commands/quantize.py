@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.commands.formats import write_json
-from formats import QuantizedTensor, get
-from formats.calibration import Calibration, CalibrationMethod
-from formats.errors import SystolabError
-from formats.properties import Loss, loss
+from systolab.cosim.commands.formats import write_json
+from systolab.formats import QuantizedTensor, get
+from systolab.formats.describe.properties import Loss, loss
+from systolab.formats.errors import SystolabError
+from systolab.formats.scaling.calibration import Calibration, CalibrationMethod
 
 NAME = "quantize"
 HELP = "quantise a NumPy file and report the error"

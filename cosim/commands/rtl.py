@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from cosim.block_operands import block_scaled, output_format
-from formats import get
-from formats.accumulator import SYNTAX, parse_accumulator
-from formats.errors import SystolabError
-from rtl.codecs import CODEC_HELP, Codec
-from rtl.hardware import hardware
-from rtl.kernel import Array, parse_array
-from rtl.synthesis import SCRIPT, synthesis_script
-from rtl.testbench import MAKEFILE, example_vectors, readme, testbench
+from systolab.cosim.network.block_operands import block_scaled, output_format
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import SYNTAX, parse_accumulator
+from systolab.formats.errors import SystolabError
+from systolab.rtl.codecs import CODEC_HELP, Codec
+from systolab.rtl.hardware.hardware import hardware
+from systolab.rtl.hardware.synthesis import SCRIPT, synthesis_script
+from systolab.rtl.hardware.testbench import MAKEFILE, example_vectors, readme, testbench
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "rtl"
 HELP = "write the SystemVerilog of an array, with a testbench that needs no Python"

@@ -10,22 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from cosim import data, divergence, error_report, execute, report
-from cosim.block_operands import block_scaled, output_format
-from cosim.calibrate import WeightScales
-from cosim.case import hardware_model
-from cosim.execute import Emulator, Stopwatch
-from cosim.model import Model
-from cosim.plan import Plan
-from cosim.progress import Progress
-from cosim.report import Report
-from formats import registry
-from formats.accumulator import parse_accumulator
-from formats.errors import SystolabError
-from glenside import onnx_import
-from glenside.compile import compile as compile_network
-from rtl.hardware import hardware
-from rtl.kernel import Array, parse_array
+from systolab.cosim.accuracy import report as error_report
+from systolab.cosim.case import hardware_model
+from systolab.cosim.divergence import divergence
+from systolab.cosim.network import data, execute, report
+from systolab.cosim.network.block_operands import block_scaled, output_format
+from systolab.cosim.network.calibrate import WeightScales
+from systolab.cosim.network.execute import Emulator, Stopwatch
+from systolab.cosim.network.plan import Plan
+from systolab.cosim.network.report import Report
+from systolab.cosim.simulator.model import Model
+from systolab.cosim.terminal.progress import Progress
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.errors import SystolabError
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.onnx import importer as onnx_import
+from systolab.rtl.hardware.hardware import hardware
+from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "run"
 HELP = "run a network on the software model and on generated RTL, and compare every code and cycle"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.columns import columns
-from cosim.commands.formats import write_json
-from formats import Format, get
-from formats.accumulator import parse_accumulator
-from formats.dot import choose_engine, exact_k
-from formats.errors import SystolabError
-from formats.plot import plot
-from formats.properties import Properties, properties
-from formats.rounding import Rounding
+from systolab.cosim.commands.formats import write_json
+from systolab.cosim.terminal.columns import columns
+from systolab.formats import Format, get
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.describe.plot import plot
+from systolab.formats.describe.properties import Properties, properties
+from systolab.formats.dot.product import choose_engine, exact_k
+from systolab.formats.errors import SystolabError
+from systolab.formats.projection.rounding import Rounding
 
 NAME = "show"
 HELP = "show a number format: range, precision, special codes, exactness, encodings"

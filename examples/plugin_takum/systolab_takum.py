@@ -2,7 +2,7 @@
 
 from math import ldexp, nan
 
-from formats import Format, SystolabError
+from systolab.formats import Format, SystolabError
 
 
 class Takum(Format):

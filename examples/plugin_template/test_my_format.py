@@ -1,7 +1,7 @@
 """The software and the hardware of the installed format agree."""
 
-from cosim.cli import main
-from formats import get
+from systolab.cosim.cli import main
+from systolab.formats import get
 
 
 def test_the_table() -> None:

@@ -15,8 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.format import Format
-from formats.rounding import Rounding
+from systolab.formats.format import Format
+from systolab.formats.projection.rounding import Rounding
 
 _BEYOND = 2.0**1000
 

@@ -17,15 +17,21 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Wrap
-from formats.engines.decode import Real, decode
-from formats.engines.engine import Engine, Result
-from formats.engines.spec import BINARY32_INTEGERS, BINARY64_INTEGERS, Operands, Spec, wrap_integers
-from formats.engines.tables import limb_width, limbs, units32, units64
-from formats.engines.workspace import scratch
-from formats.format import Format
-from formats.native import available
-from formats.native.library import library
+from systolab.formats.arithmetic.accumulator import Wrap
+from systolab.formats.engines.decode import Real, decode
+from systolab.formats.engines.engine import Engine, Result
+from systolab.formats.engines.spec import (
+    BINARY32_INTEGERS,
+    BINARY64_INTEGERS,
+    Operands,
+    Spec,
+    wrap_integers,
+)
+from systolab.formats.engines.tables import limb_width, limbs, units32, units64
+from systolab.formats.engines.workspace import scratch
+from systolab.formats.format import Format
+from systolab.formats.native import available
+from systolab.formats.native.library import library
 
 # Decoded blocks: rows enough for the kernel to be fast, few enough to stay in the second-level
 # cache; columns as many as fit, so that a is decoded once, within the memory of the operands.

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.engines.spec import Operands, Spec
+from systolab.formats.engines.spec import Operands, Spec
 
 Result: TypeAlias = NDArray[np.int64] | NDArray[np.float32] | NDArray[np.object_]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Float32, Saturate
-from formats.engines.engine import Engine
-from formats.engines.pure_numpy import canonical
-from formats.engines.spec import Operands, Spec, has_specials
-from formats.engines.tables import units64, values32
-from formats.native import available, status
-from formats.native.library import check, library, matrix, rows
+from systolab.formats.arithmetic.accumulator import Float32, Saturate
+from systolab.formats.engines.engine import Engine
+from systolab.formats.engines.pure_numpy import canonical
+from systolab.formats.engines.spec import Operands, Spec, has_specials
+from systolab.formats.engines.tables import units64, values32
+from systolab.formats.native import available, status
+from systolab.formats.native.library import check, library, matrix, rows
 
 _MAX_BITS = 52
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.format import Format
+from systolab.formats.format import Format
 
 Real = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Exact, Float, Float32, Saturate, Wrap
-from formats.engines.engine import Engine, Result, nothing
-from formats.engines.project import add_projected, project
-from formats.engines.spec import Operands, Spec, units, wrap_integers
-from formats.format import Format
+from systolab.formats.arithmetic.accumulator import Exact, Float, Float32, Saturate, Wrap
+from systolab.formats.engines.engine import Engine, Result, nothing
+from systolab.formats.engines.project import add_projected, project
+from systolab.formats.engines.spec import Operands, Spec, units, wrap_integers
+from systolab.formats.format import Format
 
 BLOCK_ELEMENTS = 1 << 17  # of a rank-1 update: small enough to stay in cache
 

@@ -12,10 +12,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from formats.accumulator import Exact, Float, Float32, Saturate, Wrap
-from formats.engines.engine import Engine, Result, nothing
-from formats.engines.spec import Operands, Spec
-from formats.format import Format
+from systolab.formats.arithmetic.accumulator import Exact, Float, Float32, Saturate, Wrap
+from systolab.formats.engines.engine import Engine, Result, nothing
+from systolab.formats.engines.spec import Operands, Spec
+from systolab.formats.format import Format
 
 Extended = Fraction | float
 """A finite value is a Fraction; inf, -inf and NaN are floats.  There is one zero."""

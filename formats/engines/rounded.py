@@ -13,16 +13,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Float
-from formats.decompose import decompose
-from formats.engines.binary_rounding import BinaryRounding, binary_rounding
-from formats.engines.engine import Engine
-from formats.engines.ordered import chain, lacks_library
-from formats.engines.pure_numpy import canonical
-from formats.engines.spec import Operands, Spec, has_specials
-from formats.engines.tables import values32, values64
-from formats.format import Format
-from formats.native.library import check, library, matrix, rows
+from systolab.formats.arithmetic.accumulator import Float
+from systolab.formats.describe.decompose import decompose
+from systolab.formats.engines.binary_rounding import BinaryRounding, binary_rounding
+from systolab.formats.engines.engine import Engine
+from systolab.formats.engines.ordered import chain, lacks_library
+from systolab.formats.engines.pure_numpy import canonical
+from systolab.formats.engines.spec import Operands, Spec, has_specials
+from systolab.formats.engines.tables import values32, values64
+from systolab.formats.format import Format
+from systolab.formats.native.library import check, library, matrix, rows
 
 _MIN_ROWS = 256  # w is decoded again for every block of rows
 _BLOCK_ELEMENTS = 1 << 17

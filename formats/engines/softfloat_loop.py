@@ -7,14 +7,14 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import softfloat
-from formats.accumulator import Float32
-from formats.engines.engine import Engine
-from formats.engines.pure_numpy import canonical
-from formats.engines.spec import Operands, Spec
-from formats.engines.tables import values32
-from formats.native import available
-from formats.native.library import check, library, matrix, rows
+from systolab.formats.arithmetic import softfloat
+from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.engines.engine import Engine
+from systolab.formats.engines.pure_numpy import canonical
+from systolab.formats.engines.spec import Operands, Spec
+from systolab.formats.engines.tables import values32
+from systolab.formats.native import available
+from systolab.formats.native.library import check, library, matrix, rows
 
 
 def lacks(spec: Spec) -> str | None:

@@ -12,10 +12,17 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Accumulator, Exact, Float, Float32, Saturate, Wrap
-from formats.errors import SystolabError
-from formats.format import Format
-from formats.tensor import Codes
+from systolab.formats.arithmetic.accumulator import (
+    Accumulator,
+    Exact,
+    Float,
+    Float32,
+    Saturate,
+    Wrap,
+)
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.formats.tensor import Codes
 
 BINARY64_INTEGERS = 2**53  # every integer up to this magnitude is a binary64
 BINARY32_INTEGERS = 2**24

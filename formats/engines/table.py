@@ -12,17 +12,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.accumulator import Float
-from formats.engines.decode import decode
-from formats.engines.engine import Engine
-from formats.engines.ordered import chain
-from formats.engines.project import add_odd
-from formats.engines.pure_numpy import canonical, row_blocks
-from formats.engines.spec import Operands, Spec
-from formats.engines.tables import values32
-from formats.format import Format
-from formats.native import available
-from formats.native.library import check, library, matrix, rows
+from systolab.formats.arithmetic.accumulator import Float
+from systolab.formats.engines.decode import decode
+from systolab.formats.engines.engine import Engine
+from systolab.formats.engines.ordered import chain
+from systolab.formats.engines.project import add_odd
+from systolab.formats.engines.pure_numpy import canonical, row_blocks
+from systolab.formats.engines.spec import Operands, Spec
+from systolab.formats.engines.tables import values32
+from systolab.formats.format import Format
+from systolab.formats.native import available
+from systolab.formats.native.library import check, library, matrix, rows
 
 _MAX_BITS = 8
 _SIZE = 256

@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.engines.spec import units
-from formats.format import Format
+from systolab.formats.engines.spec import units
+from systolab.formats.format import Format
 
 _CACHED = 64
 _Real = TypeVar("_Real", np.float32, np.float64, np.uint8)

@@ -5,6 +5,6 @@ compiled unsafely, or where ``SYSTOLAB_NATIVE=0`` is set, ``available()`` is Fal
 says why, and NumPy does the work with the same results.
 """
 
-from formats.native.library import available, status
+from systolab.formats.native.library import available, status
 
 __all__ = ["available", "status"]

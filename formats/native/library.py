@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formats.tensor import Codes
+from systolab.formats.tensor import Codes
 
 ABI = 3
 

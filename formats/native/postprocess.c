@@ -1,4 +1,4 @@
-/* From accumulators to real values, see formats/postprocess.py. */
+/* From accumulators to real values, see formats/dot/postprocess.py. */
 #include <string.h>
 
 #include "clones.h"

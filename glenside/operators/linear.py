@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
-from glenside.operators.windows import pad_spatial, window_count, windows
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
+from systolab.glenside.operators.windows import pad_spatial, window_count, windows
 
 
 @evaluates("conv")

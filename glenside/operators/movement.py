@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import Inputs, evaluates, optional, required
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import Inputs, evaluates, optional, required
 
 
 @evaluates("reshape", "flatten", "squeeze", "unsqueeze")

@@ -7,8 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import EVALUATORS, Inputs, evaluates, narrow, required, wide
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import (
+    EVALUATORS,
+    Inputs,
+    evaluates,
+    narrow,
+    required,
+    wide,
+)
 
 
 def _erf(x: Tensor) -> Tensor:

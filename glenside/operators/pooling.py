@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import Inputs, evaluates, narrow, required, wide
-from glenside.operators.windows import pad_spatial, pooled_extent, windows
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import Inputs, evaluates, narrow, required, wide
+from systolab.glenside.operators.windows import pad_spatial, pooled_extent, windows
 
 
 def _pool_windows(layer: Layer, x: Tensor, value: float) -> tuple[Tensor, tuple[int, ...]]:

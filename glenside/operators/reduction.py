@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
 
 
 def _log_sum_exp(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:

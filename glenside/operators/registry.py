@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.errors import SystolabError
-from glenside.network import Layer, Tensor
+from systolab.formats.errors import SystolabError
+from systolab.glenside.network import Layer, Tensor
 
 Inputs: TypeAlias = Sequence[Tensor | None]
 Evaluator: TypeAlias = Callable[[Layer, Inputs], list[Tensor]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glenside.network import Layer, Tensor
-from glenside.operators.registry import Inputs, evaluates, narrow, required, wide
+from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.operators.registry import Inputs, evaluates, narrow, required, wide
 
 Doubles = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from glenside.rules import algebra, depthwise, fusion, im2col, layouts, lowering, operands
-from glenside.rules.rule import Rule
+from systolab.glenside.rules import algebra, depthwise, fusion, im2col, layouts, lowering, operands
+from systolab.glenside.rules.rule import Rule
 
 ALL: tuple[Rule, ...] = (
     *algebra.RULES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glenside.rules.rule import Rule
+from systolab.glenside.rules.rule import Rule
 
 MAX_RANK = 6
 

@@ -7,7 +7,7 @@ that pays.
 
 from __future__ import annotations
 
-from glenside.rules.rule import Rule, shape
+from systolab.glenside.rules.rule import Rule, shape
 
 SIZES = (2, 4, 8, 16, 32)
 

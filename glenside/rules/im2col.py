@@ -7,7 +7,7 @@ flat.
 
 from __future__ import annotations
 
-from glenside.rules.rule import Rule, shape
+from systolab.glenside.rules.rule import Rule, shape
 
 _DOT = '(= t (Compute "dot-product" (CartesianProduct a b k)))'
 _SHAPES = (

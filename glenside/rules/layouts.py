@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glenside.rules.rule import Rule, shape
+from systolab.glenside.rules.rule import Rule, shape
 
 # Dimension orders that are row-major orders of a transposed tensor: name, order, row-major name.
 ORDERS = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from glenside.language import DATAFLOWS
-from glenside.rules.rule import Rule
+from systolab.glenside.language.terms import DATAFLOWS
+from systolab.glenside.rules.rule import Rule
 
 
 def _lower(dataflow: str, batch: int) -> Rule:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glenside.rules.rule import Rule, shape
+from systolab.glenside.rules.rule import Rule, shape
 
 PURPOSE = "tiling"
 

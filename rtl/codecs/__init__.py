@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from formats.errors import SystolabError
-from formats.format import Format
-from rtl.codecs.decoder import closed_decoder
-from rtl.codecs.encoder import closed_encoder
-from rtl.codecs.shape import Shape, shape
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.rtl.codecs.decoder import closed_decoder
+from systolab.rtl.codecs.encoder import closed_encoder
+from systolab.rtl.codecs.shape import Shape, shape
 
 __all__ = [
     "CODEC_HELP",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from formats.floating import Specials
-from formats.format import Format
-from rtl.codecs.shape import Family, Shape
+from systolab.formats.families.floating import Specials
+from systolab.formats.format import Format
+from systolab.rtl.codecs.shape import Family, Shape
 
 __all__ = ["closed_decoder"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from formats.format import Format
-from formats.projection import EncoderTable
-from formats.rounding import Rounding
-from rtl.codecs.shape import Family, Shape
+from systolab.formats.format import Format
+from systolab.formats.projection.projection import EncoderTable
+from systolab.formats.projection.rounding import Rounding
+from systolab.rtl.codecs.shape import Family, Shape
 
 __all__ = ["closed_encoder"]
 

@@ -11,12 +11,12 @@ from enum import Enum
 
 import numpy as np
 
-from formats.adaptivfloat import AdaptivFloat
-from formats.block import BlockFormat
-from formats.decompose import decompose
-from formats.floating import Float, Specials
-from formats.format import Format
-from formats.integer import Fixed, Int, UInt
+from systolab.formats.describe.decompose import decompose
+from systolab.formats.families.adaptivfloat import AdaptivFloat
+from systolab.formats.families.block import BlockFormat
+from systolab.formats.families.floating import Float, Specials
+from systolab.formats.families.integer import Fixed, Int, UInt
+from systolab.formats.format import Format
 
 __all__ = ["Family", "Shape", "shape"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim import cli
+from systolab.cosim import cli
 from tests.cosim.runs import Ran, Systolab
 
 

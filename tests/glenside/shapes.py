@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from glenside.contraction import Axis, Contraction, Linear, Region
-from glenside.nest import Role
-from glenside.network import Shape
-from glenside.operators.windows import window_count
+from systolab.glenside.affine.contraction import Axis, Contraction, Linear, Region
+from systolab.glenside.affine.nest import Role
+from systolab.glenside.network import Shape
+from systolab.glenside.operators.windows import window_count
 
 
 class _Axes:

@@ -10,18 +10,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from formats import registry
-from formats.accumulator import parse_accumulator
-from formats.errors import SystolabError
-from glenside import host
-from glenside.compile import compile as compile_network
-from glenside.execute import execute
-from glenside.knowledge import Knowledge
-from glenside.network import Network
-from glenside.onnx_import import from_model, load
-from glenside.program import CopyStep, HostStep, KernelStep, Program
-from rtl.kernel import Array
-from rtl.timing import cycles
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.errors import SystolabError
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.execute import execute
+from systolab.glenside.network import Network
+from systolab.glenside.onnx.importer import from_model, load
+from systolab.glenside.operators import host
+from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program
+from systolab.glenside.search.knowledge import Knowledge
+from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.timing.timing import cycles
 
 FORMAT = registry.get("adaptivfloat:8,3")
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from formats.errors import SystolabError
-from glenside import host
-from glenside.layout import Layout
-from glenside.lowering import lower
-from glenside.network import Layer, Network
-from glenside.stream_layout import StreamLayout
-from tests.glenside.lowered import machine
+from systolab.formats.errors import SystolabError
+from systolab.glenside.language.layout import Layout
+from systolab.glenside.lowering.kernels import lower
+from systolab.glenside.lowering.stream_layout import StreamLayout
+from systolab.glenside.network import Layer, Network
+from systolab.glenside.operators import host
+from tests.glenside.lowering.lowered import machine
 from tests.glenside.shapes import convolution
 
 RELU = Layer("r", "relu", ("x",), ("y",), {})

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import offload
-from formats import registry
-from formats.accumulator import parse_accumulator
-from glenside.compile import compile as compile_network
-from glenside.program import KernelStep
-from rtl.kernel import Array
+from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.registry import registry
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.program import KernelStep
+from systolab.rtl.kernel.kernel import Array
 
 FORMAT = registry.get("adaptivfloat:8,3")
 ARRAY = Array(8, 8, FORMAT, FORMAT, FORMAT, parse_accumulator("exact"))

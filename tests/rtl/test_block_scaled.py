@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats import get
-from formats.accumulator import Accumulator, Exact, Float32
-from formats.errors import SystolabError
-from formats.tensor import QuantizedTensor
-from rtl import AccessPattern, Array, Guard, Kernel, Mode
-from rtl.block_gemm import block_gemm, block_gemm_kernel
-from rtl.gemm import gemm_kernel
-from rtl.hardware import specialise
-from rtl.timing import cycles, timing
-from rtl.timing_reference import cycles as reference_cycles
-from rtl.values import run
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32
+from systolab.formats.errors import SystolabError
+from systolab.formats.tensor import QuantizedTensor
+from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.kernel.block_gemm import block_gemm, block_gemm_kernel
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.timing.reference import cycles as reference_cycles
+from systolab.rtl.timing.timing import cycles, timing
+from systolab.rtl.values import run
 from tests.block_scaled import (
     Memories,
     brute_force,

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from formats import get
-from formats.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
-from formats.errors import SystolabError
-from formats.format import Format
-from rtl import AccessPattern, Array, Kernel, Mode
-from rtl.gemm import gemm_kernel
-from rtl.values import run
+from systolab.formats import get
+from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.rtl import AccessPattern, Array, Kernel, Mode
+from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.values import run
 from tests.kernels import Convolution, convolutions, random_kernels
 
 ADAPTIVFLOAT = get("adaptivfloat:8,3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import Format
+from systolab.formats import Format
 
 
 def hostile(fmt: Format, count: int = 1_000_000, seed: int = 0) -> NDArray[np.float32]:

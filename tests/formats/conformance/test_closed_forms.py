@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from formats import get
+from systolab.formats import get
 from tests.formats.conformance.inputs import hostile
 
 # Random bit patterns contain signalling NaNs.

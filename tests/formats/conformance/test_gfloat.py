@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gfloat import formats as known
 
-from formats import Rounding, Saturation, SystolabError, get
+from systolab.formats import Rounding, Saturation, SystolabError, get
 from tests.formats.conformance.inputs import hostile, same_values
 
 OCP = {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike
 
-from formats import Saturation, get
+from systolab.formats import Saturation, get
 from tests.formats.conformance.inputs import hostile, same_values
 
 FLOATS: dict[str, DTypeLike] = {

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from formats import get
-from formats.posit import posit_value
+from systolab.formats import get
+from systolab.formats.families.posit import posit_value
 from tests.formats.conformance.inputs import hostile
 
 _softposit = pytest.importorskip("_softposit")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import softfloatpy
 
-from formats import Rounding, get
+from systolab.formats import Rounding, get
 from tests.formats.conformance.inputs import hostile, same_values
 
 MODES = {

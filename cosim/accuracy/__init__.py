@@ -1,0 +1,1 @@
+"""Where accuracy goes: the error of every layer, and what repairs it."""

@@ -1,0 +1,195 @@
+"""Numerical error in `systolab run`: its options, and the report of what was measured and tried."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from systolab.cosim.accuracy.repair import Trial, repair
+from systolab.cosim.accuracy.trace_error import Calls, Trace, trace
+from systolab.cosim.network.calibrate import WeightScales
+from systolab.cosim.network.fixed_bias import FixedBias
+from systolab.cosim.network.plan import Plan
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+
+
+@dataclass(frozen=True)
+class ErrorReport:
+    """What was measured, and what was tried where it exceeds the budget.
+
+    Attributes:
+        measured: errors of the network as it is.
+        budget: largest error allowed, a fraction.
+        tried: changes in the order of their costs; the last one meets the budget if any does.
+    """
+
+    measured: Trace
+    budget: float
+    tried: tuple[Trial, ...]
+
+    @property
+    def repaired(self) -> Trial | None:
+        """The cheapest change that meets the budget, if one does."""
+        last = self.tried[-1] if self.tried else None
+        return last if last is not None and last.error <= self.budget else None
+
+    def text(self) -> str:
+        """The report for people."""
+        measured, budget = self.measured, self.budget
+        heading = ["layer", "step", "error", "SQNR dB", "clipped", "flushed"]
+        body = [
+            [
+                layer.name,
+                str(layer.time),
+                f"{100 * layer.error:.3f} %",
+                f"{layer.sqnr_db:.1f}",
+                "" if layer.clipped is None else f"{100 * layer.clipped:.2f} %",
+                "" if layer.flushed is None else f"{100 * layer.flushed:.2f} %",
+            ]
+            for layer in measured.layers
+        ]
+        lines = [
+            f"error of {measured.format}, accumulator {measured.accumulator}, against binary32",
+            columns(heading, body, range(1, 6)),
+        ]
+        over_time = measured.by_time()
+        if len(over_time) > 1:
+            shown = "  ".join(f"{100 * error:.2f} %" for error in over_time)
+            lines.append(f"at the end of each time step: {shown}")
+        first = measured.first_over(budget)
+        if first is None:
+            lines.append(f"every tensor is within {100 * budget:g} %")
+            return "\n".join(lines)
+        lines.append(
+            f"first over {100 * budget:g} %: {first.name}, step {first.time}, "
+            f"{100 * first.error:.2f} %"
+        )
+        return "\n".join([*lines, *self._trials()])
+
+    def _trials(self) -> list[str]:
+        if not self.tried:
+            return ["nothing is known that could repair it"]
+        rows = [
+            [
+                trial.change,
+                str(trial.cost.operand_bits),
+                str(trial.cost.accumulator_bits),
+                f"{100 * trial.error:.2f} %",
+            ]
+            for trial in self.tried
+        ]
+        heading = ["change", "operand bits", "accumulator bits", "error"]
+        best = self.repaired
+        return [
+            "tried, cheapest first (largest error at the end of a time step):",
+            columns(heading, rows, (1, 2, 3)),
+            "none of these is within the budget"
+            if best is None
+            else f"cheapest within the budget: {best.change}: {100 * best.error:.2f} %",
+        ]
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON; a number that is none or infinite becomes null."""
+        first, best = self.measured.first_over(self.budget), self.repaired
+        return {
+            "budget": self.budget,
+            "layers": [_finite(asdict(layer)) for layer in self.measured.layers],
+            "first_over": None if first is None else {"layer": first.name, "time": first.time},
+            "tried": [
+                _finite({"change": trial.change, "error": trial.error, **trial.cost._asdict()})
+                for trial in self.tried
+            ],
+            "repaired": None if best is None else best.change,
+        }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
+def parse_budget(given: str) -> float:
+    """A budget as a fraction, from ``5%`` or ``0.05``.
+
+    Raises:
+        SystolabError: it is not a positive number.
+    """
+    number = given.removesuffix("%")
+    try:
+        value = float(number) / (100 if given.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < math.inf:
+        raise SystolabError(f"Budget must be a positive number or percentage, not {given!r}")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `systolab run` that concern numerical error."""
+    group = parser.add_argument_group("numerical error")
+    group.add_argument(
+        "--trace-error",
+        action="store_true",
+        help="show the error of every layer against binary32, and try what repairs it",
+    )
+    group.add_argument(
+        "--budget",
+        default="5%",
+        metavar="E",
+        help="largest error with --trace-error (5%%)",
+    )
+    group.add_argument(
+        "--weight-scales",
+        choices=list(WeightScales),
+        default=WeightScales.TENSOR,
+        help="one scale for each constant weight, or for each of its output channels (tensor)",
+    )
+    group.add_argument(
+        "--fixed-bias",
+        type=int,
+        metavar="B",
+        help="fix every tensor's scale at 2^B instead of fitting it to the data",
+    )
+
+
+def chosen_format(fmt: Format, bias: int | None) -> Format:
+    """The format, with a fixed bias if one is given.
+
+    Raises:
+        SystolabError: the bias is beyond binary32's exponents.
+    """
+    if bias is None:
+        return fmt
+    if not -100 <= bias <= 100:
+        raise SystolabError(f"Fixed bias must be from -100 to 100, not {bias}")
+    return FixedBias(fmt, bias)
+
+
+def report(
+    plan: Plan,
+    calibration: Calls,
+    calls: Calls,
+    budget: float,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ErrorReport:
+    """Trace a network; where it exceeds the budget, try what repairs it.
+
+    Args:
+        plan: the program, calibrated.
+        calibration: inputs that scales are fitted to.
+        calls: inputs the error is measured on.
+        budget: largest error allowed, a fraction.
+        progress: told every change before it is tried.
+    """
+    measured = trace(plan, calls)
+    tried: list[Trial] = []
+    if measured.first_over(budget) is not None:
+        tried = repair(plan.program, calibration, calls, budget, plan.weight_scales, progress)
+    return ErrorReport(measured, budget, tuple(tried))

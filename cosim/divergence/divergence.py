@@ -1,0 +1,249 @@
+"""A difference of the two machines, minimised, located and shown."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from systolab.cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
+from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.kernels import Data
+from systolab.cosim.check.report import Finding
+from systolab.cosim.check.value import comparison
+from systolab.cosim.divergence.expected import Expected
+from systolab.cosim.divergence.locate import CORE, Locator, Place
+from systolab.cosim.divergence.minimise import Minimised, minimise
+from systolab.cosim.network.calibrate import WeightScales
+from systolab.cosim.simulator.model import HardwareFaultError, Model, Waveform
+from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file
+from systolab.formats.errors import SystolabError
+from systolab.rtl.hardware.hardware import hardware
+from systolab.rtl.kernel.block_gemm import product_kernel
+from systolab.rtl.kernel.kernel import Array, Mode
+
+_LONGEST = 20_000  # cycles of a case whose whole waveform is read
+_BEFORE, _AFTER = 24, 12  # cycles shown around the place
+
+_SUMMARY = {
+    "code": "an output code of the RTL is not the software's",
+    "cycles": "the RTL takes other than the predicted cycles",
+    "hang": "the RTL does not finish",
+    "address": "the RTL leaves its memories",
+}
+_OTHERWISE = "the RTL does not behave at its ports as predicted"
+
+
+class Divergence:
+    """Explains the differences that one check (or one run) finds."""
+
+    def __init__(self, context: Context, directory: Path, command: str, staged: bool = True):
+        """Prepare.
+
+        Args:
+            context: the two machines.
+            directory: where waveforms go; made when needed.
+            command: the command line that reproduces the difference.
+            staged: whether the command takes the stage as ``--stage``.
+        """
+        self._context = context
+        self._directory = directory
+        self._command = command
+        self._staged = staged
+        self._found = 0  # differences located, each with a waveform of its own
+
+    @cached_property
+    def _traced(self) -> Model:
+        context = self._context
+        return Model(context.array, trace=True, wrap=False, sources=context.hardware)
+
+    def explain(self, stage: str, case: Case) -> Finding:
+        """Minimise a case on which the machines differ, and say where they part."""
+        context = self._context
+        small, warm = self._minimised(case)
+        command = f"{self._command} --stage {stage}" if self._staged else self._command
+        if small is None:
+            what = "the difference does not show again on the kernel alone"
+            return Finding(f"{stage}: {what}", (("kernel", _shape(case)),), (), command)
+        rows = [
+            ("kernel", _shape(case)),
+            ("minimised", f"{_shape(small.case)}, {small.products} product(s), {small.runs} runs"),
+        ]
+        difference = small.difference
+        if difference.what == "code":
+            rows += self._element(small, case)
+            rows += comparison(context.array.out, difference.expected, difference.found)
+        else:
+            rows += _conduct(difference)
+        place, files = self._locate(small, warm)
+        if place is not None:
+            rows += [("first wrong", place.block), ("signal", place.signal)]
+            rows += [("cycle", str(place.cycle)), *((f"  {a}", b) for a, b in place.rows)]
+        elif difference.what == "code":
+            rows.append(("first wrong", "no signal before the output port: see the waveform"))
+        summary = _SUMMARY.get(difference.what, _OTHERWISE)
+        return Finding(f"{stage}: {summary}", tuple(rows), files, command)
+
+    def _minimised(self, case: Case) -> tuple[Minimised | None, Case | None]:
+        """The minimised case, and what a new instance must run before it to show the difference.
+
+        Registers that a fault leaves alone may hold something from the kernels before.
+        """
+        context = self._context
+        array = context.array
+        data = Data(array, np.random.default_rng(context.seed))
+        size = 2 * array.rows
+        before = data.case(product_kernel(array, size, size, 2 * array.cols))
+        for warm in (None, before):
+            device = hardware_model(array, context.model, fresh=True, warm=warm)
+            small = minimise(case, array, context.software, device)
+            if small is not None:
+                return small, warm
+        return minimise(case, array, context.software, context.rtl), None
+
+    def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
+        """The output element, and the operands that are left."""
+        assert small.difference.address is not None
+        expected = Expected(small.case, self._context.array)
+        outer, row, column = expected.output_element(small.difference.address)
+        rows = [
+            (
+                "output element",
+                f"address {small.difference.address}: outer iteration {outer}, row {row}, "
+                f"column {column}" + _origin(small, case),
+            )
+        ]
+        terms = [
+            term
+            for item in expected.sums(column)
+            if (item.outer, item.row) == (outer, row)
+            for term in item.terms
+        ]
+        if len(terms) == 1:
+            step, pe, _ = terms[0]
+            rows.append(("reduction step", f"{step}, in PE row {pe}, column {column}"))
+        return rows
+
+    def _locate(
+        self, small: Minimised, warm: Case | None
+    ) -> tuple[Place | None, tuple[tuple[str, str], ...]]:
+        """The earliest wrong signal and the files that show it."""
+        case, fault = small.case, small.difference.fault
+        hung = fault is not None and fault.what == "hang"
+        self._found += 1
+        number = "" if self._found == 1 else f"-{self._found}"
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path = self._directory / f"divergence{number}.vcd"
+            waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
+        except (OSError, SystolabError) as error:
+            return None, (("waveform", f"none: {error}"),)
+        place = Locator(case, self._context.array, waves, hung).first()
+        if place is None and fault is not None and fault.stream:
+            name = f"{CORE}{fault.stream.lower()}_req_line_o"
+            place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())
+        if place is not None:
+            start = max(0, place.cycle - _BEFORE)
+            self._waves(case, warm, Waveform(path, start, place.cycle + _AFTER))
+        save = path.with_suffix(".gtkw")
+        centre = 0 if place is None else max(0, place.cycle - _BEFORE)
+        save_file(save, path, _shown(waves, place), PERIOD * centre)
+        return place, (("waveform", str(path)), ("GTKWave save file", str(save)))
+
+    def _waves(self, case: Case, warm: Case | None, waveform: Waveform) -> Waves:
+        self._traced.renew()
+        if warm is not None:
+            hardware_model(self._context.array, self._traced)(warm)
+        memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
+        with suppress(HardwareFaultError):  # the waveform up to it is what is wanted
+            self._traced.run(
+                case.kernel,
+                *memories,
+                case.stall_seed,
+                waveform,
+                _LONGEST,
+                a_scale=case.a_scale,
+                w_scale=case.w_scale,
+            )
+        return read(waveform.path)
+
+
+def _conduct(difference: Difference) -> list[tuple[str, str]]:
+    """What was expected and found where no code differs."""
+    if difference.misconduct:
+        return [("found", difference.misconduct)]
+    if difference.fault is not None:
+        return [("expected", f"{difference.expected} cycles"), ("found", str(difference.fault))]
+    return [
+        ("expected", f"{difference.expected} {difference.what}"),
+        ("found", f"{difference.found} {difference.what}"),
+    ]
+
+
+def _shape(case: Case) -> str:
+    """A kernel in one line."""
+    kernel = case.kernel
+    short = "WS" if kernel.mode is Mode.WEIGHT_STATIONARY else "OS"
+    parts = [
+        f"{name} {'x'.join(map(str, lengths))}"
+        for name, lengths in (
+            ("outer", kernel.outer),
+            ("reduction", kernel.reduction),
+            ("rows", kernel.rows),
+        )
+        if lengths
+    ]
+    return " ".join([short, *parts, f"lanes {kernel.a.lanes}x{kernel.w.lanes}"])
+
+
+def _origin(small: Minimised, case: Case) -> str:
+    """Where the first iterations of the minimised kernel were in the original one."""
+    moved = [
+        f"{_name(axis, case)} {small.start[axis]}"
+        for axis, _ in axes(case.kernel)
+        if small.start[axis]
+    ]
+    return f" (0 was {', '.join(moved)} of the original)" if moved else ""
+
+
+def _name(axis: Axis, case: Case) -> str:
+    single = axis.dimension in (Dimension.A_LANES, Dimension.W_LANES)
+    del case
+    return axis.dimension.value if single else f"{axis.dimension.value} loop {axis.index}"
+
+
+def _shown(waves: Waves, place: Place | None) -> list[str]:
+    """Signals of a save file: the clock, the ports' handshakes, and the place with its block."""
+    names = [f"{CORE}{name}" for name in ("clk_i", "start_i", "en", "a_issue", "w_issue")]
+    names += [f"{CORE}{s}_req_{t}_o" for s in "aw" for t in ("valid", "line")]
+    if place is not None:
+        scope = place.signal.rsplit(".", 1)[0]
+        same = [n for n in waves.signals if n.rsplit(".", 1)[0] == scope]
+        names += [place.signal, *(same if len(same) <= 40 else [])]
+    result = []
+    for name in dict.fromkeys(names):
+        signal = waves.get(name)
+        if signal is not None and not name.rsplit(".", 1)[1][0].isupper():
+            result.append(name if signal.width == 1 else f"{name}[{signal.width - 1}:0]")
+    return result
+
+
+_RUN_DEFAULTS = {"engine": "auto", "weight_scales": WeightScales.TENSOR}
+
+
+def of_run(args: argparse.Namespace, array: Array, case: Case, kernel: str) -> str:
+    """The first divergence of `systolab run`, as text."""
+    words = ["systolab", "run", args.model, "--format", args.format, "--array", array.name]
+    words += ["--accumulator", str(array.accumulator), "--seed", str(args.seed)]
+    for option in ("data", "images", "fixed_bias", "engine", "weight_scales", "out_format"):
+        value = getattr(args, option)
+        if value not in (None, _RUN_DEFAULTS.get(option)):
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    context = Context(hardware(array), Level.QUICK, args.seed)
+    directory = Path("systolab-divergence") if args.out is None else args.out
+    explained = Divergence(context, directory, shlex.join(words), staged=False)
+    return "\n".join(explained.explain(f"kernel {kernel}", case).lines())

@@ -1,0 +1,1 @@
+"""Whether the check is any good: faults planted in the RTL."""

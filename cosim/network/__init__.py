@@ -1,0 +1,1 @@
+"""One network on both sides: planned, calibrated, run, reported."""

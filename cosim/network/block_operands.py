@@ -1,0 +1,79 @@
+"""Operands of a block-scaled array: what its host puts in blocks before a kernel.
+
+The array writes tensors in one format and under one scale; blocks are scaled by their own largest
+value, which is known only when all of a block is. So the host, which moves the tensors, quantises
+each one that a kernel reads, in blocks along the kernel's reduction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systolab.formats.format import Format
+from systolab.formats.registry import registry
+from systolab.formats.tensor import Codes
+from systolab.glenside.network import Tensor
+from systolab.glenside.program import Operand
+from systolab.rtl.kernel.block_gemm import block_length
+from systolab.rtl.kernel.block_streams import a_step, w_step
+from systolab.rtl.kernel.kernel import Array, Kernel
+
+F32 = NDArray[np.float32]
+
+# What a block-scaled array writes by default: the range fits without a scale, and a kernel that
+# reads the tensor puts it in blocks of fewer significant bits.
+BLOCK_SCALED_OUT = "bfloat16"
+
+
+def block_scaled(act: Format, weight: Format) -> bool:
+    """Whether operands of these formats need a block-scaled array."""
+    return act.scaling.block is not None or weight.scaling.block is not None
+
+
+def output_format(given: str | None, act: Format, weight: Format) -> Format:
+    """The format that an array writes: the one that is named, or the default.
+
+    Raises:
+        SystolabError: the name is no format's.
+    """
+    if given is not None:
+        return registry.get(given)
+    return registry.get(BLOCK_SCALED_OUT) if block_scaled(act, weight) else act
+
+
+def host_work(array: Array) -> str:
+    """What the host does between the kernels of an array, for reports; empty for nothing."""
+    if not array.block_scaled:
+        return ""
+    return (
+        f"kernels write {array.out.name}; the host puts what they read in blocks of "
+        f"{block_length(array)} along the reduction, at no array cycles"
+    )
+
+
+def in_blocks(operand: Operand, fmt: Format, tensor: Tensor) -> tuple[Codes, F32]:
+    """A tensor in blocks along the operand's dimension, laid out as the operand wants it.
+
+    Args:
+        operand: with ``block_axis``.
+        fmt: the format; one without blocks has one scale for the tensor.
+        tensor: real values.
+
+    Returns:
+        Codes, and the scale of each of them, by address.
+    """
+    axis = operand.block_axis if fmt.scaling.block is not None else None
+    quantised = fmt.quantize(tensor) if axis is None else fmt.quantize(tensor, axis=axis)
+    scale = np.broadcast_to(quantised.full_scale(), quantised.codes.shape)
+    codes: Codes = operand.layout.pack(quantised.codes, fmt.zero_code)
+    return codes, operand.layout.pack(np.array(scale, np.float32), 0)
+
+
+def scale_memories(
+    kernel: Kernel, a: F32 | None, w: F32 | None
+) -> tuple[F32, F32] | tuple[None, None]:
+    """Memories of streams SA and SW, from the scales of A's and W's codes by address."""
+    if a is None or w is None:
+        return None, None
+    return np.ascontiguousarray(a[:: a_step(kernel)]), np.ascontiguousarray(w[:: w_step(kernel)])

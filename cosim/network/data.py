@@ -1,0 +1,205 @@
+"""What a network is run on: the bundled digits, a user's `.npz` file, or seeded random inputs.
+
+Every source yields two disjoint parts. Scales are fitted to the *calibration* part, and only the
+other part is scored, so that accuracy is never measured on data the scales have seen.
+"""
+
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systolab.formats.errors import SystolabError
+
+Shapes = Mapping[str, tuple[int, ...]]
+Inputs = dict[str, NDArray[np.float32]]
+
+DEFAULT_IMAGES = 100
+MAX_CALIBRATION = 128
+RANDOM_CALIBRATION = 32
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Inputs of a network, one entry of each list per call of the network.
+
+    A call is a mapping from input name to a binary32 tensor of the input's shape. `labels` has one
+    class index per scored sample, flattened over the calls, or is None where there are no labels.
+    """
+
+    name: str
+    calibration: list[Inputs]
+    calls: list[Inputs]
+    labels: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class DigitsSplit:
+    """The fixed split of scikit-learn's digits: images [N, 1, 8, 8] in 0..1, labels [N]."""
+
+    calibration_x: NDArray[np.float32]
+    calibration_y: NDArray[np.int64]
+    train_x: NDArray[np.float32]
+    train_y: NDArray[np.int64]
+    test_x: NDArray[np.float32]
+    test_y: NDArray[np.int64]
+
+
+def digits_split() -> DigitsSplit:
+    """Every third image is for testing (599); of the others the first 128 calibrate."""
+    try:
+        from sklearn.datasets import load_digits  # an extra, not a requirement
+    except ImportError as error:
+        raise SystolabError(
+            "--data digits must have scikit-learn installed (pip install 'systolab[examples]')"
+        ) from error
+    bunch = load_digits()
+    x = (bunch.images / 16.0).astype(np.float32)[:, np.newaxis]
+    y = bunch.target.astype(np.int64)
+    test = np.arange(len(x)) % 3 == 0
+    other_x, other_y = x[~test], y[~test]
+    return DigitsSplit(
+        other_x[:MAX_CALIBRATION],
+        other_y[:MAX_CALIBRATION],
+        other_x[MAX_CALIBRATION:],
+        other_y[MAX_CALIBRATION:],
+        x[test],
+        y[test],
+    )
+
+
+def load(source: str | None, shapes: Shapes, images: int | None, seed: int) -> Dataset:
+    """Load what `--data`, `--images` and `--seed` name, for a network with these input shapes.
+
+    Args:
+        source: "digits", the path of an `.npz` file, or None for seeded random inputs.
+        shapes: the network's input shapes by name; the first dimension is the batch of one call.
+        images: how many samples are scored; None for up to 100.
+        seed: of the random inputs.
+
+    Raises:
+        SystolabError: the source cannot be read or does not fit the network.
+    """
+    if images is not None and images < 1:
+        raise SystolabError(f"--images must be at least 1, not {images}")
+    if source is None:
+        return _random(shapes, images or DEFAULT_IMAGES, seed)
+    if source == "digits":
+        name, shape = _only_input(shapes, what := "--data digits")
+        split = digits_split()
+        fitting = _shaped(split.calibration_x, shape)
+        scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, what)
+        return Dataset("digits", _calls(name, shape, fitting, what), *scored)
+    return _npz(Path(source), shapes, images)
+
+
+def _only_input(shapes: Shapes, what: str) -> tuple[str, tuple[int, ...]]:
+    if len(shapes) != 1:
+        raise SystolabError(f"{what} must be used with a network of one input, not {len(shapes)}")
+    return next(iter(shapes.items()))
+
+
+def _shaped(x: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Give images the dimensions that the network expects, where the element counts agree."""
+    fits = math.prod(shape[1:]) == math.prod(x.shape[1:])
+    return x.reshape(len(x), *shape[1:]) if fits else x
+
+
+def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
+    """Independent standard normal inputs; both parts come from one stream of the seed."""
+    if seed < 0:
+        raise SystolabError(f"--seed must be at least 0, not {seed}")
+    rng = np.random.default_rng(seed)
+
+    def call() -> Inputs:
+        return {n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()}
+
+    calibration = [call() for _ in range(RANDOM_CALIBRATION)]
+    return Dataset(f"random, seed {seed}", calibration, [call() for _ in range(images)], None)
+
+
+def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
+    """Read `x` (and `y`, where there are labels); the first quarter, at most 128, calibrates."""
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise SystolabError(f"--data {path} must be an .npz file, not a single array")
+        with archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except OSError as error:
+        raise SystolabError(f"--data {path} must be a readable file: {error.strerror}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SystolabError(
+            f"--data {path} must be 'digits' or an .npz file of plain arrays"
+        ) from error
+    if "x" not in arrays:
+        found = ", ".join(sorted(arrays)) or "none"
+        raise SystolabError(f"--data {path} must hold an array named x, not {found}")
+    what = f"--data {path}"
+    name, shape = _only_input(shapes, what)
+    x = arrays["x"]
+    if not (np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating)):
+        raise SystolabError(f"{what}: x must be an array of real numbers, not {x.dtype}")
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    if not np.isfinite(x).all():
+        raise SystolabError(f"{what}: x must be finite in binary32, not NaN or infinite")
+    batch = _batch(shape, x, what)
+    y = _labels(arrays["y"], len(x), what) if "y" in arrays else None
+    part = min(len(x) // 4, MAX_CALIBRATION)
+    part -= part % batch
+    if part == 0:
+        raise SystolabError(f"{what}: x must have at least {4 * batch} samples, not {len(x)}")
+    calibration = _calls(name, shape, x[:part], what)
+    rest = None if y is None else y[part:]
+    return Dataset(path.name, calibration, *_limit(name, shape, x[part:], rest, images, what))
+
+
+def _labels(y: NDArray[np.generic], count: int, what: str) -> NDArray[np.int64]:
+    if not np.issubdtype(y.dtype, np.integer):
+        raise SystolabError(f"{what}: y must be an array of integers, not {y.dtype}")
+    if y.ndim == 0 or len(y) != count:
+        raise SystolabError(f"{what}: y must have a label for each of {count} samples")
+    return y.astype(np.int64)
+
+
+def _batch(shape: tuple[int, ...], x: NDArray[np.float32], what: str) -> int:
+    """Rows of `x` that one call takes: 1 where a row is a whole input, else the batch size."""
+    row = x.shape[1:]
+    if row == shape:
+        return 1
+    if shape and row == shape[1:]:
+        return shape[0]
+    raise SystolabError(
+        f"{what}: x must have samples of shape {list(shape[1:])}, as the network's input, "
+        f"not {list(row)}"
+    )
+
+
+def _calls(name: str, shape: tuple[int, ...], x: NDArray[np.float32], what: str) -> list[Inputs]:
+    batch = _batch(shape, x, what)
+    return [
+        {name: x[start : start + batch].reshape(shape)}
+        for start in range(0, len(x) - batch + 1, batch)
+    ]
+
+
+def _limit(
+    name: str,
+    shape: tuple[int, ...],
+    x: NDArray[np.float32],
+    y: NDArray[np.int64] | None,
+    images: int | None,
+    what: str,
+) -> tuple[list[Inputs], NDArray[np.int64] | None]:
+    """Keep the first `images` samples, in whole calls."""
+    batch = _batch(shape, x, what)
+    wanted = min(images or DEFAULT_IMAGES, len(x))
+    wanted -= wanted % batch
+    if wanted == 0:
+        raise SystolabError(f"--images must be at least {batch}, the network's batch size")
+    return _calls(name, shape, x[:wanted], what), None if y is None else y[:wanted].reshape(-1)

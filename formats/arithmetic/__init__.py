@@ -1,0 +1,1 @@
+"""What sums are made in: accumulators, and Berkeley SoftFloat's binary32."""

@@ -1,0 +1,135 @@
+"""Accumulators: what happens to a running sum of products.
+
+Every accumulator sees the same order of operations (see ``formats.dot``): within a group of
+consecutive reduction indices ``s = +0; s = s + p`` in index order, then ``acc = acc + s``, with
+``acc`` starting at +0.  The classes differ in what ``+`` means and in how a product is rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+
+MAX_WRAP_BITS = 64
+MAX_SATURATE_BITS = 63  # so that the sum before clamping fits an int64
+MAX_LSB = 1000
+
+
+@dataclass(frozen=True)
+class Exact:
+    """As wide as the formats and the length of the reduction need: nothing is ever lost.
+
+    The order of operations does not matter.  Unit: the product of the two quanta.
+    """
+
+    def __str__(self) -> str:
+        return "exact"
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """A two's complement register of ``bits`` bits: every add is taken modulo ``2**bits``.
+
+    The order of operations does not matter (modular addition is associative).  ``lsb`` is the
+    base-2 logarithm of the register's unit; None means the product of the two quanta.
+    """
+
+    bits: int
+    lsb: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_register(self.bits, self.lsb, MAX_WRAP_BITS)
+
+    def __str__(self) -> str:
+        return _register_name("wrap", self.bits, self.lsb)
+
+
+@dataclass(frozen=True)
+class Saturate:
+    """A two's complement register of ``bits`` bits: every add is clamped to its range.
+
+    Both the group sum ``s`` and ``acc`` are ``bits`` wide, so the order of operations matters and
+    is the one of ``formats.dot``.  The register must be able to hold any single product (else
+    adding a product directly and through a group of one would differ); a narrower one is an
+    error.  ``lsb`` as in ``Wrap``.
+    """
+
+    bits: int
+    lsb: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_register(self.bits, self.lsb, MAX_SATURATE_BITS)
+
+    def __str__(self) -> str:
+        return _register_name("saturate", self.bits, self.lsb)
+
+
+@dataclass(frozen=True)
+class Float32:
+    """IEEE 754 binary32: the product is rounded once, every add is rounded, to nearest even.
+
+    Subnormals are kept, a NaN result is the canonical one (0x7FC00000), and the order of
+    operations is the one of ``formats.dot``.  Nothing is fused.
+    """
+
+    def __str__(self) -> str:
+        return "float32"
+
+
+@dataclass(frozen=True)
+class Float:
+    """A register that holds a code of ``format``: everything is projected after each operation.
+
+    The exact product is projected once, and the exact sum of two register values is projected
+    after every add (group sum and ``acc`` alike); projection is that of ``format.encode``,
+    including its treatment of overflow and NaN.  A zero is +0.  The order of operations is the
+    one of ``formats.dot``.
+    """
+
+    format: Format
+
+    def __str__(self) -> str:
+        return f"float:{self.format.name}"
+
+
+Accumulator: TypeAlias = Exact | Wrap | Saturate | Float32 | Float
+
+SYNTAX = "exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or float:FORMAT"
+_REGISTER = re.compile(r"(wrap|saturate):(\d{1,9})(?:,([+-]?\d{1,9}))?", re.ASCII)
+
+
+def parse_accumulator(text: str) -> Accumulator:
+    """The accumulator that ``text`` names (the inverse of ``str``).
+
+    Raises SystolabError when ``text`` is not one of ``SYNTAX``.
+    """
+    spelt = text.strip()
+    if spelt == "exact":
+        return Exact()
+    if spelt == "float32":
+        return Float32()
+    if spelt.startswith("float:"):
+        from systolab.formats.registry.registry import get
+
+        return Float(get(spelt.removeprefix("float:")))
+    match = _REGISTER.fullmatch(spelt)
+    if match is None:
+        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}")
+    bits = int(match[2])
+    lsb = None if match[3] is None else int(match[3])
+    return Wrap(bits, lsb) if match[1] == "wrap" else Saturate(bits, lsb)
+
+
+def _check_register(bits: int, lsb: int | None, most: int) -> None:
+    if not 2 <= bits <= most:
+        raise SystolabError(f"Accumulator width must be 2 to {most} bits, not {bits}")
+    if lsb is not None and not -MAX_LSB <= lsb <= MAX_LSB:
+        raise SystolabError(f"Accumulator lsb must be -{MAX_LSB} to {MAX_LSB}, not {lsb}")
+
+
+def _register_name(kind: str, bits: int, lsb: int | None) -> str:
+    return f"{kind}:{bits}" if lsb is None else f"{kind}:{bits},{lsb}"

@@ -1,0 +1,1 @@
+"""What a format is like: its properties, its decomposition, peers to compare it with."""

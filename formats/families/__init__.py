@@ -1,0 +1,1 @@
+"""The formats that ship, one family a file."""

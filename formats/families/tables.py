@@ -1,0 +1,87 @@
+"""Formats given by a list of values: NF4 and the user's own codebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.formats.scaling.scaling import ScaleKind, Scaling
+
+__all__ = ["NF4_VALUES", "TableFormat", "load_codebook"]
+
+#: Quantiles of the normal distribution, scaled to [-1, 1] (Dettmers et al., QLoRA, 2023), as the
+#: binary32 values that bitsandbytes uses.
+NF4_VALUES = (
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0,
+)
+
+
+class TableFormat(Format):
+    """Code i means value i; nearest value, scaled by largest magnitude over largest value.
+
+    Values are rounded to binary32, which makes them what they are by definition.
+    """
+
+    scaling = Scaling(ScaleKind.BINARY32)
+
+    def __init__(self, table: ArrayLike, name: str) -> None:
+        """Make a format from 2^n values.
+
+        Raises:
+            SystolabError: The number of values is not a power of two from 2 to 65536, or zero is
+                missing.
+        """
+        with np.errstate(over="ignore"):
+            values = np.asarray(table, dtype=np.float64).astype(np.float32)
+        count = values.size
+        if values.ndim != 1 or not 2 <= count <= 65536 or count & (count - 1):
+            raise SystolabError(
+                f"Codebook {name} must be a list of 2, 4, 8, ... 65536 values, "
+                f"not of shape {values.shape}"
+            )
+        self.bits = count.bit_length() - 1
+        self.name = name
+        self._table = values
+        _ = self.codebook
+
+    def decode(self, code: int) -> float:
+        """Value number ``code``."""
+        return float(self._table[code])
+
+
+def load_codebook(path: str) -> TableFormat:
+    """A format from a CSV (values separated by commas or lines, ``#`` comments) or NumPy file.
+
+    Raises:
+        SystolabError: The file cannot be read or is no such list.
+    """
+    try:
+        if path.endswith(".npy"):
+            values = np.load(path, allow_pickle=False).astype(np.float64)
+        else:
+            lines = [line.partition("#")[0] for line in Path(path).read_text("utf-8").splitlines()]
+            items = [item for line in lines for item in line.split(",") if item.strip()]
+            values = np.array([float(item) for item in items])
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SystolabError(f"Codebook file {path!r} cannot be read: {reason}") from error
+    return TableFormat(values, f"codebook:{path}")

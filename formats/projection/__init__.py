@@ -1,0 +1,1 @@
+"""Value to code: codebooks, rounding, saturation, and the encoders that apply them."""

@@ -1,0 +1,111 @@
+"""Formats by name: ``get("adaptivfloat:8,3")``.
+
+A spelling is ``family[:parameter,...][,option=value,...]`` and means the same in Python and on the
+command line. Every format takes the options ``rounding``, ``saturation``, ``seed``, ``scale``,
+``rule`` and ``block``; families may add their own. ``path/to/mine.py:MyFormat`` is a format too.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TypedDict
+
+from systolab.formats.errors import SystolabError
+from systolab.formats.families.arguments import Arguments, Family
+from systolab.formats.families.builtin import BUILTIN
+from systolab.formats.families.floating import p3109
+from systolab.formats.format import Format
+from systolab.formats.projection.rounding import Rounding, Saturation
+from systolab.formats.registry.plugins import entry_point_families, load_file
+from systolab.formats.scaling.scaling import ScaleKind, ScaleRule
+
+__all__ = ["families", "get"]
+
+
+class _Switches(TypedDict):
+    rounding: Rounding | None
+    saturation: Saturation | None
+    seed: int | None
+    scale: ScaleKind | None
+    rule: ScaleRule | None
+    block: int | None
+
+
+@cache
+def _known() -> dict[str, Family]:
+    """All families by name; a plug-in must not take the name of one that is built in."""
+    known = {family.name: family for family in BUILTIN}
+    for family in entry_point_families():
+        if family.name in known:
+            raise SystolabError(
+                f"Name of a format plug-in must be new, not {family.name!r} ({family.summary})"
+            )
+        known[family.name] = family
+    return known
+
+
+def families() -> tuple[Family, ...]:
+    """All families, plug-ins included, in the order of their names."""
+    return tuple(family for _, family in sorted(_known().items()))
+
+
+def get(spec: str) -> Format:
+    """The format that a spelling names; ``get(spec).name`` is its canonical spelling.
+
+    Formats are immutable, so equal spellings of built-in ones share an instance and its tables.
+
+    Raises:
+        SystolabError: Unknown family, wrong parameters or options, or a plug-in whose codes
+            contradict each other.
+    """
+    spec = spec.strip()
+    head, _, rest = spec.partition(":")
+    if head.endswith(".py"):
+        name, _, options = rest.partition(",")
+        arguments = Arguments(spec, options.split(",") if options else ())
+        return _configured(load_file(head, name), arguments)
+    family = _known().get(head)
+    if family is None:
+        return _p3109(spec)
+    if family in BUILTIN and head != "codebook":
+        return _builtin(spec, family)
+    return _made(spec, family)
+
+
+@lru_cache(maxsize=256)
+def _builtin(spec: str, family: Family) -> Format:
+    return _made(spec, family)
+
+
+def _made(spec: str, family: Family) -> Format:
+    _, _, rest = spec.partition(":")
+    arguments = Arguments(spec, rest.split(",") if rest else ())
+    return _configured(family.make(arguments), arguments)
+
+
+def _p3109(spec: str) -> Format:
+    head, _, rest = spec.partition(":")
+    standard = p3109(head)
+    if standard is None:
+        known = ", ".join(sorted(_known()))
+        raise SystolabError(f"Format family must be one of {known}, not {head!r}")
+    arguments = Arguments(spec, rest.split(",") if rest else ())
+    arguments.integers()
+    return _configured(standard, arguments)
+
+
+def _configured(fmt: Format, arguments: Arguments) -> Format:
+    switches = _Switches(
+        rounding=arguments.choice("rounding", Rounding),
+        saturation=arguments.choice("saturation", Saturation),
+        seed=arguments.integer_option("seed"),
+        scale=arguments.choice("scale", ScaleKind),
+        rule=arguments.choice("rule", ScaleRule),
+        block=arguments.integer_option("block"),
+    )
+    arguments.finish()
+    if all(value is None for value in switches.values()):
+        return fmt
+    changed = fmt.replace(**switches)
+    _ = changed.projection  # an impossible combination must fail here, not at the first use
+    return changed

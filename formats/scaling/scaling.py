@@ -1,0 +1,119 @@
+"""How a scale is fitted to data: real value = decode(code) * scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systolab.formats.errors import SystolabError
+
+__all__ = ["ScaleKind", "ScaleRule", "Scaling", "check_axis", "magnitudes"]
+
+_SMALLEST = 2.0**-126
+_LARGEST = 2.0**127
+
+
+class ScaleKind(StrEnum):
+    """Which numbers a scale may be."""
+
+    NONE = "none"  #: always 1
+    POW2 = "pow2"  #: a power of two
+    BINARY32 = "binary32"  #: any normal binary32
+
+
+class ScaleRule(StrEnum):
+    """How a power-of-two scale is chosen from the largest magnitude ``a``.
+
+    With ``M`` the format's largest value; ``floor`` is OCP MX's rule and AdaptivFloat's.
+    """
+
+    FLOOR = "floor"  #: floor(log2 a) - floor(log2 M): the top binade may be clipped
+    CEIL = "ceil"  #: ceil(log2 a) - floor(log2 M)
+    EVEN = "even"  #: as floor, a first rounded (nearest even) to the significand width of M
+    RCEIL = "rceil"  #: ceil(log2(a / M)): the smallest that clips nothing
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A scaling rule.
+
+    Attributes:
+        kind: Which scales are allowed.
+        rule: How a power of two is chosen.
+        block: Elements that share a scale along one axis; None: a tensor's or a channel's.
+    """
+
+    kind: ScaleKind = ScaleKind.NONE
+    rule: ScaleRule = ScaleRule.FLOOR
+    block: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the block size."""
+        if self.block is not None and self.block < 1:
+            raise SystolabError(f"Block size must be at least 1, not {self.block}")
+
+    def scale_of(self, amax: NDArray[np.float64], top: float, width: int) -> NDArray[np.float32]:
+        """Scales for largest magnitudes ``amax`` (any shape).
+
+        Zero (no finite nonzero data) gives 1. Scales are kept in [2^-126, 2^127].
+
+        Args:
+            amax: Largest finite magnitudes, as binary64.
+            top: The format's largest finite value, unscaled.
+            width: Significand bits of ``top``.
+        """
+        empty = amax == 0
+        safe = np.where(empty, 1.0, amax)
+        match self.kind:
+            case ScaleKind.NONE:
+                return np.ones(amax.shape, np.float32)
+            case ScaleKind.BINARY32:
+                scale = np.clip(safe / top, _SMALLEST, _LARGEST)
+            case ScaleKind.POW2:
+                exponent = self._exponent(safe, top, width)
+                scale = np.ldexp(1.0, np.clip(exponent, -126, 127))
+        return np.where(empty, 1.0, scale).astype(np.float32)
+
+    def _exponent(self, amax: NDArray[np.float64], top: float, width: int) -> NDArray[np.int64]:
+        significand, exponent = np.frexp(amax)  # amax = significand * 2^exponent, in [1/2, 1)
+        floor = exponent.astype(np.int64) - 1
+        top_floor = int(np.frexp(top)[1]) - 1
+        base: NDArray[np.int64] = floor - top_floor
+        match self.rule:
+            case ScaleRule.FLOOR:
+                carry = np.zeros(base.shape, np.bool_)
+            case ScaleRule.CEIL:
+                carry = significand > 0.5
+            case ScaleRule.EVEN:
+                carry = np.rint(np.ldexp(significand, width)) == 2.0**width
+            case ScaleRule.RCEIL:
+                carry = significand > float(np.frexp(top)[0])
+        return base + carry.astype(np.int64)
+
+
+def check_axis(x: NDArray[np.floating], axis: int) -> None:
+    """Raise SystolabError where ``x`` has no such axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
+
+
+def magnitudes(x: NDArray[np.floating], axis: int | None = None) -> NDArray[np.float64]:
+    """Largest finite magnitude of a tensor, or of each slice along ``axis`` (kept, others 1).
+
+    NaN and infinities are left out; nothing finite gives 0.
+    """
+    if axis is not None:
+        check_axis(x, axis)
+    others = None if axis is None else tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+    high = np.max(x, axis=others, keepdims=axis is not None, initial=0.0)
+    low = np.min(x, axis=others, keepdims=axis is not None, initial=0.0)
+    amax = np.maximum(high, -low)
+    if np.isfinite(amax).all():
+        return np.asarray(amax, dtype=np.float64)
+    finite = np.isfinite(x)
+    high = np.max(x, axis=others, keepdims=axis is not None, initial=0.0, where=finite)
+    low = np.min(x, axis=others, keepdims=axis is not None, initial=0.0, where=finite)
+    return np.asarray(np.maximum(high, -low), dtype=np.float64)

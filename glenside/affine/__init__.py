@@ -1,0 +1,1 @@
+"""Terms read as affine access patterns over one loop nest."""

@@ -1,0 +1,1 @@
+"""The language: its constructs, their text, their meaning, and layouts."""

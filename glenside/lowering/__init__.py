@@ -1,0 +1,1 @@
+"""Affine readings to kernels of the machine."""

@@ -1,0 +1,362 @@
+"""Reading ONNX files: every layer canonical, every shape known, every static value folded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
+from onnx import (
+    TensorProto,
+    external_data_helper,
+    helper,
+    inliner,
+    numpy_helper,
+    shape_inference,
+)
+
+from systolab.formats.errors import SystolabError
+from systolab.glenside.network import Layer, Network, Shape, Tensor
+from systolab.glenside.onnx.node import Node, read_tensor
+from systolab.glenside.onnx.operators import TRANSLATORS, VALUES
+from systolab.glenside.operators import host
+from systolab.glenside.operators.folding import fold
+
+# Floating-point types that become binary32 on import; wider ones are rounded once.
+FLOATS = (
+    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
+)  # fmt: skip
+INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+# What onnx raises for models that break its rules; text that is not UTF-8 is a ValueError.
+INVALID = (onnx.checker.ValidationError, shape_inference.InferenceError, ValueError)
+DOMAIN = ("", "ai.onnx")
+SMALL = 1024  # constants up to this size take part in shape inference
+# Operators that may read an infinite constant: masks and bounds, not weights.
+MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
+
+
+def load(path: str | Path, batch: int = 1, sizes: Mapping[str, int] | None = None) -> Network:
+    """Read an ONNX file; batch normalisation is folded into the layers it follows.
+
+    Args:
+        path: the file; external data must lie in its folder or below.
+        batch: size of a dynamic leading dimension of an input.
+        sizes: sizes of named dynamic dimensions.
+
+    Raises:
+        SystolabError: the file is not ONNX, uses an unsupported operator, has a dynamic shape, or
+            a weight that is NaN or infinite.
+    """
+    file = Path(path)
+    try:
+        content = file.read_bytes()
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise SystolabError(f"Model '{path}' must be a readable file: {reason}") from None
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+    except DecodeError:
+        raise SystolabError(f"File '{path}' must be an ONNX model") from None
+    if not model.ir_version or not model.HasField("graph") or not model.opset_import:
+        raise SystolabError(f"File '{path}' must be an ONNX model")
+    _load_external_data(model, file.parent)
+    return fold(from_model(model, batch, sizes))
+
+
+def from_model(
+    model: onnx.ModelProto,
+    batch: int = 1,
+    sizes: Mapping[str, int] | None = None,
+    bound: Mapping[str, Tensor] | None = None,
+) -> Network:
+    """Network of a model in memory, as it is written.
+
+    Args:
+        model: the model; external data must have been loaded.
+        batch: size of a dynamic leading dimension of an input.
+        sizes: sizes of named dynamic dimensions.
+        bound: values of graph inputs that become constants.
+
+    Raises:
+        SystolabError: as ``load``.
+    """
+    if batch < 1:
+        raise SystolabError(f"Batch must be at least 1, not {batch}")
+    try:
+        onnx.checker.check_model(model)
+    except INVALID as problem:
+        reason = str(problem).strip().split("\n", 1)[0]
+        raise SystolabError(f"Model must be valid ONNX: {reason}") from None
+    return _Importer(_inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions: its own, and those by which ONNX defines rare operators."""
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    kinds = {node.op_type for node in model.graph.node if node.domain in DOMAIN}
+    composed = kinds & {schema.name for schema in onnx.defs.get_function_ops()} - set(TRANSLATORS)
+    if not composed:
+        return model
+    names = [("", kind) for kind in sorted(composed)]
+    explicit = onnx.ModelProto()
+    explicit.CopyFrom(model)
+    for node in explicit.graph.node:  # the inliner leaves out attributes that have their default
+        if node.domain in DOMAIN and node.op_type in composed:
+            schema = onnx.defs.get_schema(node.op_type, _opset(model), "")
+            written = {item.name for item in node.attribute}
+            node.attribute.extend(
+                attribute.default_value
+                for attribute in schema.attributes.values()
+                if attribute.name not in written and attribute.default_value.name
+            )
+    model = explicit
+    try:
+        return inliner.inline_selected_functions(model, names, False, inline_schema_functions=True)
+    except RuntimeError:  # their definition needs what the model does not say: refused by name
+        return model
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next((item.version for item in model.opset_import if item.domain in DOMAIN), 1)
+
+
+def _load_external_data(model: onnx.ModelProto, folder: Path) -> None:
+    root = folder.resolve()
+    tensors = [
+        *model.graph.initializer,
+        *(item.t for node in model.graph.node for item in node.attribute if item.HasField("t")),
+    ]
+    for tensor in tensors:
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        target = (root / location).resolve()
+        if not location or not target.is_relative_to(root):
+            raise SystolabError(
+                f"External data of tensor '{tensor.name}' must lie in the model's folder, "
+                f"not at '{location}'"
+            )
+        offset, length = int(entries.get("offset", 0)), entries.get("length")
+        try:
+            with target.open("rb") as stream:
+                stream.seek(offset)
+                tensor.raw_data = stream.read(-1 if length is None else int(length))
+        except (OSError, ValueError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+            raise SystolabError(
+                f"External data of tensor '{tensor.name}' must be readable at '{location}': "
+                f"{reason}"
+            ) from None
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+class _Importer:
+    """One walk over a graph in its (topological) order."""
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        batch: int,
+        sizes: dict[str, int],
+        bound: dict[str, Tensor],
+    ) -> None:
+        self.graph = model.graph
+        self.batch, self.sizes, self.bound = batch, sizes, bound
+        self.imports = list(model.opset_import)
+        self.opset = _opset(model)
+        self.constants: dict[str, Tensor] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.types: dict[str, int] = {}  # ONNX element type of every tensor
+        self.alias: dict[str, str] = {}  # output of an identity -> what it stands for
+        self.layers: list[Layer] = []
+        self.names: set[str] = set()
+        self.read = {item for node in self.graph.node for item in node.input}
+        self.read |= {value.name for value in self.graph.output}
+
+    def run(self) -> Network:
+        for proto in self.graph.initializer:
+            self._add_constant(proto.name, read_tensor(proto, proto.name))
+        if self.graph.sparse_initializer:
+            raise SystolabError(
+                f"Weight '{self.graph.sparse_initializer[0].values.name}' must be dense, not sparse"
+            )
+        inputs: dict[str, Shape] = {}
+        for value in self.graph.input:
+            if value.name in self.constants:
+                continue  # before IR version 4 every weight is listed as an input too
+            if value.name in self.bound:
+                self._add_constant(value.name, self.bound[value.name])
+                continue
+            inputs[value.name] = self._input_shape(value)
+            self.shapes[value.name] = inputs[value.name]
+            self.types[value.name] = _element(value.type.tensor_type.elem_type)
+        for node in self.graph.node:
+            self._node(node)
+        outputs = []
+        for value in self.graph.output:
+            outputs.append(self.alias.get(value.name, value.name))
+        used = {name for layer in self.layers for name in layer.inputs} | set(outputs)
+        constants = {name: value for name, value in self.constants.items() if name in used}
+        self._check_finite(constants)
+        kept = used | {name for layer in self.layers for name in layer.outputs if name}
+        kept |= set(inputs)
+        return Network(
+            name=self.graph.name,
+            inputs=inputs,
+            outputs=tuple(outputs),
+            constants=constants,
+            layers=tuple(self.layers),
+            shapes={name: shape for name, shape in self.shapes.items() if name in kept},
+        )
+
+    def _add_constant(self, name: str, value: Tensor) -> None:
+        if value.dtype.kind == "f" or value.dtype.name == "bfloat16":
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                value = value if value.dtype == np.float32 else value.astype(np.float32)
+        elif value.dtype.name not in ("int64", "int32", "bool"):
+            raise SystolabError(
+                f"Tensor '{name}' must be of a floating-point type, int32, int64 or bool, "
+                f"not {value.dtype.name}"
+            )
+        self.constants[name] = value
+        self.shapes[name] = value.shape
+        self.types[name] = helper.np_dtype_to_tensor_dtype(value.dtype)
+
+    def _input_shape(self, value: onnx.ValueInfoProto) -> Shape:
+        kind = value.type.tensor_type
+        if not value.type.HasField("tensor_type") or kind.elem_type not in (*FLOATS, *INTEGERS):
+            raise SystolabError(
+                f"Input '{value.name}' must be a tensor of a floating-point type, int32, int64 or "
+                "bool"
+            )
+        if not kind.HasField("shape"):
+            raise SystolabError(f"Input '{value.name}' must have a known number of dimensions")
+        shape = []
+        for index, dim in enumerate(kind.shape.dim):
+            if dim.HasField("dim_value") and dim.dim_value > 0:
+                shape.append(dim.dim_value)
+            elif dim.dim_param in self.sizes:
+                shape.append(self.sizes[dim.dim_param])
+            elif index == 0:
+                shape.append(self.batch)
+            else:
+                symbol = f" ('{dim.dim_param}')" if dim.dim_param else ""
+                raise SystolabError(
+                    f"Input '{value.name}' must have a fixed size in dimension {index}{symbol}, "
+                    "not a dynamic one"
+                )
+        return tuple(shape)
+
+    def _node(self, proto: onnx.NodeProto) -> None:
+        name = self._unique(proto.name or f"{proto.op_type.lower()}_{len(self.names)}")
+        translator = TRANSLATORS.get(proto.op_type)
+        if proto.domain not in DOMAIN or translator is None:
+            domain = f" of domain '{proto.domain}'" if proto.domain else ""
+            raise SystolabError(
+                f"Operator {proto.op_type}{domain} (node '{name}') is not supported"
+            )
+        inputs = tuple(self.alias.get(item, item) for item in proto.input)
+        inferred: tuple[Shape | None, ...] = ()
+        types: tuple[int, ...] = ()
+        if proto.op_type not in VALUES:
+            inferred, types = self._infer(proto, inputs, name)
+        outputs = tuple(item if item in self.read else "" for item in proto.output)
+        node = Node(
+            proto, name, self.opset, inputs, outputs, self.shapes, self.types, self.constants,
+            inferred,
+        )  # fmt: skip
+        result = translator(node)
+        if result.nodes is not None:
+            self.read.update(item for part in result.nodes for item in part.input)
+            for part in result.nodes:
+                self._node(part)
+            return
+        if result.value is not None:
+            self._add_constant(proto.output[0], result.value)
+            return
+        if result.op == "identity":
+            self.alias[proto.output[0]] = result.inputs[0]
+            return
+        layer = Layer(name, result.op, result.inputs, outputs, dict(result.attributes or {}))
+        results = [node.output_shape(i) if item else () for i, item in enumerate(outputs)]
+        if all(item == "" or item in self.constants for item in layer.inputs):
+            values = [self.constants[item] if item else None for item in layer.inputs]
+            for output, value in zip(layer.outputs, host.evaluate(layer, values), strict=False):
+                if output:
+                    self._add_constant(output, value)
+            return
+        self.layers.append(layer)
+        for index, output in enumerate(layer.outputs):
+            if output:
+                self.shapes[output] = results[index]
+                self.types[output] = types[index]
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 1
+        while candidate in self.names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self.names.add(candidate)
+        return candidate
+
+    def _infer(
+        self, proto: onnx.NodeProto, inputs: tuple[str, ...], name: str
+    ) -> tuple[tuple[Shape | None, ...], tuple[int, ...]]:
+        """Shapes (None when unknown) and element types of a node's outputs."""
+        given = [(old, new) for old, new in zip(proto.input, inputs, strict=True) if new]
+        known = {
+            old: helper.make_tensor_type_proto(self.types[new], self.shapes[new])
+            for old, new in given
+        }
+        values = {
+            old: numpy_helper.from_array(np.ascontiguousarray(self.constants[new]))
+            for old, new in given
+            if new in self.constants and self.constants[new].size <= SMALL
+        }
+        schema = onnx.defs.get_schema(proto.op_type, self.opset, "")
+        try:
+            found = shape_inference.infer_node_outputs(
+                schema, proto, known, values, opset_imports=self.imports
+            )
+        except INVALID as problem:
+            reason = str(problem).strip().split("\n", 1)[0]
+            raise SystolabError(
+                f"Operator {proto.op_type} (node '{name}') must fit its inputs: {reason}"
+            ) from None
+        shapes: list[Shape | None] = []
+        types: list[int] = []
+        for output in proto.output:
+            kind = found[output].tensor_type if output in found else None
+            types.append(TensorProto.FLOAT if kind is None else _element(kind.elem_type))
+            if kind is None or not kind.HasField("shape"):
+                shapes.append(None)
+                continue
+            dims = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim)
+            shapes.append(None if -1 in dims else dims)
+        return tuple(shapes), tuple(types)
+
+    def _check_finite(self, constants: Mapping[str, Tensor]) -> None:
+        for name, value in constants.items():
+            if value.dtype.kind != "f" or value.size == 0:
+                continue
+            distinct = value if any(value.strides) else value.reshape(-1)[:1]
+            finite = np.isfinite(distinct)
+            if finite.all():
+                continue
+            masks = all(layer.op in MASKING for layer in self.layers if name in layer.inputs)
+            if masks and not np.isnan(distinct).any():
+                continue
+            where = np.unravel_index(int(np.argmin(finite)), distinct.shape)
+            kind = "NaN" if np.isnan(distinct[where]) else "infinite"
+            index = ", ".join(str(int(i)) for i in where)
+            raise SystolabError(f"Weight '{name}' must be finite, not {kind} at [{index}]")
+
+
+def _element(kind: int) -> int:
+    return TensorProto.FLOAT if kind in FLOATS else kind

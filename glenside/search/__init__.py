@@ -1,0 +1,1 @@
+"""The e-graph: what is known, what is chosen, and why."""

@@ -1,0 +1,174 @@
+"""What is known about regions, kept across networks and processes.
+
+Knowledge is keyed by the region's term, which names shapes and no tensors. Inserting a network
+whose regions are all known runs no rule. The file is JSON; it says which rules, which compiler and
+which array it comes from, and is refused by any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from systolab import rtl
+from systolab.formats.errors import SystolabError
+from systolab.glenside import rules
+from systolab.glenside.search.egraph import EGraph
+from systolab.glenside.search.options import Option, explore
+from systolab.glenside.search.regions import Region
+from systolab.glenside.search.targets import TargetFinder
+from systolab.rtl.kernel.kernel import Array
+
+FORMAT_VERSION = 1
+
+# Folders whose sources decide what kernels there are and what they cost.
+_SOURCES = (Path(__file__).parents[1], Path(rtl.__file__).parent)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Size and effort of one saturation."""
+
+    nodes: int
+    classes: int
+    iterations: int
+    applications: int
+    saturated: bool
+
+    def __add__(self, other: Saturation) -> Saturation:
+        """Both, one after the other."""
+        return Saturation(
+            self.nodes + other.nodes,
+            self.classes + other.classes,
+            self.iterations + other.iterations,
+            self.applications + other.applications,
+            self.saturated and other.saturated,
+        )
+
+
+class Knowledge:
+    """Options of regions on one array; grows with every network."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self._options: dict[str, tuple[Option, ...]] = {}
+
+    def keys(self) -> frozenset[str]:
+        """Keys of the regions that are known."""
+        return frozenset(self._options)
+
+    def __len__(self) -> int:
+        return len(self._options)
+
+    def options(self, region: Region) -> tuple[Option, ...]:
+        """What is known of a region that was learnt."""
+        return self._options[region.key]
+
+    def learn(self, regions: Iterable[Region]) -> Saturation:
+        """Saturates an e-graph of the regions that are not known yet, and keeps their options."""
+        new = {region.key: region.term for region in regions if region.key not in self._options}
+        if not new:
+            return Saturation(0, 0, 0, 0, True)
+        egraph = EGraph(rules.ALL)
+        for key, term in new.items():
+            egraph.insert(key, term)
+        saturated = egraph.saturate()
+        snapshot = egraph.snapshot()
+        finder = TargetFinder(snapshot)
+        for key in new:
+            self._options[key] = explore(finder.targets(snapshot.roots[key]), self.array)
+        return Saturation(
+            snapshot.nodes,
+            len(snapshot.classes),
+            egraph.iterations,
+            sum(egraph.matches.values()),
+            saturated,
+        )
+
+    def save(self, path: Path) -> None:
+        """Writes everything that is known; the same knowledge gives the same bytes.
+
+        Raises:
+            SystolabError: the file cannot be written.
+        """
+        plain = _header(self.array) | {
+            "regions": {
+                key: [asdict(o) for o in self._options[key]] for key in sorted(self._options)
+            }
+        }
+        try:
+            path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error
+
+    @staticmethod
+    def load(path: Path, array: Array) -> Knowledge:
+        """Knowledge that was saved.
+
+        Raises:
+            SystolabError: the file cannot be read, is not knowledge, or comes from other rules,
+                another compiler or another array.
+        """
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SystolabError(f"File {path} cannot be read: {error.strerror}") from error
+        except ValueError:
+            raise SystolabError(f"File {path} must be knowledge of the compiler, in JSON") from None
+        for key, expected in _header(array).items():
+            found = plain.get(key) if isinstance(plain, dict) else None
+            if found != expected:
+                raise SystolabError(
+                    f"Knowledge in {path} must be of {key} '{expected}', not '{found}'"
+                )
+        knowledge = Knowledge(array)
+        try:
+            knowledge._options = {
+                key: tuple(_option(item) for item in items)
+                for key, items in plain["regions"].items()
+            }
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise SystolabError(f"File {path} must list the options of regions") from None
+        return knowledge
+
+
+def _header(array: Array) -> dict[str, object]:
+    geometry = f"{array.name} line {array.line} acc_rows {array.acc_rows} k_max {array.k_max}"
+    return {
+        "version": FORMAT_VERSION,
+        "rules": rules.VERSION,
+        "compiler": _compiler_version(),
+        "array": geometry,
+    }
+
+
+@cache
+def _compiler_version() -> str:
+    digest = sha256()
+    for folder in _SOURCES:
+        for path in sorted(folder.rglob("*.py")):
+            name = path.relative_to(folder).as_posix()
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _option(item: dict[str, object]) -> Option:
+    layouts = item["layouts"]
+    if not isinstance(layouts, dict):
+        raise TypeError
+    found, candidate, cycles = item["rules"], item["candidate"], item["cycles"]
+    if not isinstance(found, list) or not isinstance(candidate, int) or not isinstance(cycles, int):
+        raise TypeError
+    return Option(
+        target=str(item["target"]),
+        rules=tuple(map(str, found)),
+        dataflow=str(item["dataflow"]),
+        layouts={str(slot): str(name) for slot, name in layouts.items()},
+        output=str(item["output"]),
+        candidate=candidate,
+        cycles=cycles,
+    )

@@ -1,0 +1,1 @@
+"""The generator: SystemVerilog sources for one array, its testbench and synthesis recipe."""

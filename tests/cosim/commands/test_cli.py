@@ -1,0 +1,95 @@
+"""The dispatcher: what it imports, what it prints and its exit status."""
+
+import argparse
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from systolab.cosim import cli
+from systolab.formats.errors import SystolabError
+
+
+def _command(name: str, outcome: int | BaseException) -> types.SimpleNamespace:
+    def run(args: argparse.Namespace) -> int:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    return types.SimpleNamespace(
+        NAME=name, HELP=f"help of {name}", add_arguments=lambda parser: None, run=run
+    )
+
+
+@pytest.fixture
+def one_command(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(cli, "COMMANDS", ("run",))
+    return monkeypatch
+
+
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_exit_status_is_that_of_the_command(one_command: pytest.MonkeyPatch, status: int) -> None:
+    one_command.setattr(cli, "load", lambda name: _command(name, status))
+    assert cli.main(["run"]) == status
+
+
+def test_user_error_is_one_sentence_and_status_2(
+    one_command: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = SystolabError("Thing must be small, not 7")
+    one_command.setattr(cli, "load", lambda name: _command(name, error))
+    assert cli.main(["run"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "systolab: error: Thing must be small, not 7\n"
+
+
+def test_a_defect_is_not_hidden(one_command: pytest.MonkeyPatch) -> None:
+    one_command.setattr(cli, "load", lambda name: _command(name, ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["run"])
+
+
+def test_only_the_chosen_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> types.SimpleNamespace:
+        assert name == "run", "a broken sibling must not be imported"
+        return _command(name, 0)
+
+    monkeypatch.setattr(cli, "COMMANDS", ("broken", "run"))
+    monkeypatch.setattr(cli, "load", load)
+    assert cli.main(["run"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run", "--no-such-option"]])
+def test_wrong_usage_is_status_2(arguments: list[str], one_command: pytest.MonkeyPatch) -> None:
+    one_command.setattr(cli, "load", lambda name: _command(name, 0))
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+
+
+def test_help_lists_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "COMMANDS", ("one", "two"))
+    monkeypatch.setattr(cli, "load", lambda name: _command(name, 0))
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--help"])
+    assert exit_.value.code == 0
+    out = capsys.readouterr().out
+    assert "help of one" in out
+    assert "help of two" in out
+
+
+def test_every_listed_command_loads_under_its_name() -> None:
+    assert [cli.load(name).NAME for name in cli.COMMANDS] == list(cli.COMMANDS)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{Path(sys.executable)} -m cosim --help | head -c 1"
+    shell = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "Traceback" not in shell.stderr

@@ -1,0 +1,62 @@
+"""`systolab map` on the digits network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from systolab.cosim.cli import main
+
+MODEL = "examples/digits_cnn.onnx"
+
+
+def test_overview(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    drawing, data = tmp_path / "program.dot", tmp_path / "program.json"
+    arguments = ["map", MODEL, "--array", "8x8", "--dot", str(drawing), "--json", str(data)]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:8]] == [
+        "conv1", "pool1", "conv2", "pool2", "dense1", "dense2",
+    ]  # fmt: skip
+    plain = json.loads(data.read_text())
+    steps = [step for step in plain["steps"] if step["kind"] == "kernel"]
+    assert sum(step["cycles"] for step in steps) == plain["cycles"]
+    assert plain["cycles"] <= min(plain["policies"].values())
+    assert f"total                 {plain['cycles']:,} cycles" in lines[9]
+    assert set(plain["policies"]) == {
+        "all NCHW", "all NHWC", "all NCHW8c", "all weight-stationary", "all output-stationary",
+    }  # fmt: skip
+    assert drawing.read_text().startswith("digraph program {")
+    assert '"conv1" -> "pool1"' in drawing.read_text()
+
+
+def test_explanation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["map", MODEL, "--explain", "dense2"]) == 0
+    text = capsys.readouterr().out
+    assert "= bias-into-post-processing: the array adds a bias to what it computed" in text
+    assert "terms are equal on random integers" in text
+
+
+def test_knowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["map", MODEL, "--array", "8x8", "--knowledge", str(tmp_path / "known.json")]
+    for known in (0, 4):
+        assert main(arguments) == 0
+        assert f"known before          {known} of 4 shapes" in capsys.readouterr().out
+    assert main([*arguments, "--array", "4x4"]) == 2
+    assert "must be of array" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("pool1", "Layer 'pool1' must run on the array, not on the host"),
+        ("nothing", "Layer 'nothing' must be one of the network's that compute"),
+    ],
+)
+def test_layers_without_explanation(
+    layer: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["map", MODEL, "--explain", layer]) == 2
+    assert message in capsys.readouterr().err
