@@ -10,10 +10,10 @@ policy. Exit status 1 if reading through is not the cheapest or does not need fe
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from benchmarks.command import parser as command_line
 from examples.networks.transformer import transformer
 from systolab.cosim.terminal.columns import columns
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -46,7 +46,7 @@ def row(name: str, program: Program) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = command_line(__doc__)
     parser.add_argument("--array", default="16x16")
     for name, default in (("length", 64), ("width", 128), ("heads", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)

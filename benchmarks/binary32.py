@@ -1,11 +1,15 @@
-"""Run the RTL's binary32 units against SoftFloat: ``python benchmarks/binary32.py 100000000``.
+"""The RTL's binary32 units against SoftFloat, over TestFloat's vectors.
+
+    python -m benchmarks.binary32 [--vectors 1e8]
 
 Exit status 1 when anything differs.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 
+from benchmarks.command import parser
 from systolab import formats
 from systolab.cosim.check.testfloat import verify
 from systolab.cosim.simulator.units import Units
@@ -14,9 +18,9 @@ from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.kernel import Array
 
 
-def main() -> int:
-    """Run as many vectors through each unit as the first argument says (1e8)."""
-    vectors = int(float(sys.argv[1])) if len(sys.argv) > 1 else 100_000_000
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the vectors; return 1 where anything differs."""
+    vectors = int(parser(__doc__, vectors=1e8).parse_args(arguments).vectors)
     fmt = formats.get("adaptivfloat:8,3")
     units = Units(hardware(Array(1, 1, fmt, fmt, fmt, Exact())))
     start = time.perf_counter()

@@ -1,7 +1,9 @@
-"""Every format that ships through the equivalence check: ``python check_formats.py [LEVEL]``.
+"""Every format that ships through the equivalence check: a row each.
 
-One row a format: cases, differences, seconds with and without the build, verdict. LEVEL is quick,
-normal or full (full). Families stand with their examples, a codebook file and IEEE P3109 formats
+    python -m benchmarks.check_formats [--level full]
+
+One row a format: cases, differences, seconds with and without the build, verdict. The level is
+quick, normal or full. Families stand with their examples, a codebook file and IEEE P3109 formats
 beside them. Exit status 1 where anything differs.
 """
 
@@ -11,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.command import parser
 from systolab.cosim.terminal.columns import columns
 from systolab.formats import families
 
@@ -28,9 +32,9 @@ def _specs(folder: Path) -> list[str]:
     return [*examples, f"codebook:{table}", *P3109, *WIDE]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Check all formats one after the other, each as a user would."""
-    level = sys.argv[1] if len(sys.argv) > 1 else "full"
+    level = parser(__doc__, level="full").parse_args(arguments).level
     options = [] if level == "normal" else [f"--{level}"]
     rows, failed = [], 0
     with tempfile.TemporaryDirectory() as name:

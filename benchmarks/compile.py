@@ -14,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 
+from benchmarks.command import parser as command_line
 from examples.networks.__main__ import NETWORKS
 from systolab.cosim.terminal.columns import columns
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -33,19 +35,19 @@ from systolab.rtl.kernel.kernel import Array, parse_array
 RESNET50 = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = command_line(__doc__)
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--array", default="16x16")
     parser.add_argument("--reuse", nargs=2, type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     rows, cols = parse_array(args.array)
     fmt = registry.get("adaptivfloat:8,3")
     array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator("exact"))
     if args.reuse:
         _reuse_in_this_process(array, *args.reuse)
-        return
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         models = args.models or _write_examples(Path(folder))
         print(_table([_measure(path, array) for path in models]))
@@ -53,6 +55,7 @@ def main() -> None:
             _reuse(array, Path(folder) / "resnet18.onnx", args.array)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\npeak memory of this process {peak:,.0f} MiB")
+    return 0
 
 
 def _write_examples(folder: Path) -> list[Path]:
@@ -140,4 +143,4 @@ def _reuse_line(label: str, program: Program, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

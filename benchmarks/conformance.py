@@ -1,6 +1,6 @@
 """Formats against software that others wrote: every code, and over a million values per format.
 
-    python benchmarks/conformance.py
+    python -m benchmarks.conformance
 
 Prints the number of differing codes of the table (none where the peer has no decoder for it) and of
 differing projections, which is zero; the differences that are meant are in docs/numbers.md, "Peers
@@ -9,19 +9,15 @@ that differ".
 
 from __future__ import annotations
 
+import ctypes
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
+import gfloat
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import ctypes
-
-import gfloat
-
+from benchmarks.command import parser
 from systolab.formats import Format, Rounding, Saturation, get
 from tests.formats.conformance import test_gfloat, test_ml_dtypes, test_posit, test_softfloat
 from tests.formats.conformance.inputs import hostile, same_values
@@ -88,8 +84,9 @@ def softposit_rows() -> Iterator[Row]:
         yield compare("SoftPosit", fmt, None, x, fmt.values[np.array(codes)])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print all rows; return 1 where something differs."""
+    parser(__doc__).parse_args(arguments)
     heading = ("format", "peer", "codes", "differ", "values", "differ")
     print("{:36}{:12}{:>8}{:>8}{:>10}{:>8}".format(*heading))
     differing = 0

@@ -3,15 +3,17 @@
 Same products, same array, same weights; only the strides of the A and O streams differ. Prints the
 exact prediction and the RTL's count with the breakdown that docs/machine.md explains.
 
-    python benchmarks/layouts.py [--array 16x16] [--side 28] [--format adaptivfloat:8,3]
+    python -m benchmarks.layouts [--array 16x16] [--side 28] [--format adaptivfloat:8,3]
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.command import parser
 from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
@@ -20,6 +22,8 @@ from systolab.rtl.timing.timing import timing
 from systolab.rtl.values import run
 
 CHANNELS = 64
+Ints = tuple[int, ...]
+Loops = tuple[tuple[int, int], ...]
 
 
 def convolution(array: Array, side: int, strides: tuple[int, int, int], mode: Mode) -> Kernel:
@@ -34,6 +38,14 @@ def convolution(array: Array, side: int, strides: tuple[int, int, int], mode: Mo
     channel, row, column = strides
     r, c, n = array.rows, array.cols, CHANNELS
     tiles = n // c
+    outer: Ints
+    reduction: Ints
+    rows: Ints
+    a_strides: Ints
+    w_strides: Ints
+    w_loops: Loops
+    o_loops: Loops
+    o_guards: tuple[Guard, ...]
     if mode is Mode.WEIGHT_STATIONARY:
         high = max(h for h in range(1, side + 1) if side % h == 0 and h * side <= array.acc_rows)
         blocks = side // high
@@ -48,7 +60,7 @@ def convolution(array: Array, side: int, strides: tuple[int, int, int], mode: Mo
         w_strides = (c, 0, 3 * n * n, n * n, r * n)
         w_loops = (*zip((*outer, *reduction), w_strides, strict=True), (r, n))
         o_loops = (*o_loops, (high, row), (side, column))
-        o_guards: tuple[Guard, ...] = ()
+        o_guards = ()
     else:
         spans = -(-side // r)
         # Loops: output tile, row, span of columns | kernel row, kernel column, channel.
@@ -77,13 +89,10 @@ def convolution(array: Array, side: int, strides: tuple[int, int, int], mode: Mo
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; exit status 1 if the RTL differs from the software model."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--array", default="16x16")
-    parser.add_argument("--side", type=int, default=28)
-    parser.add_argument("--format", default="adaptivfloat:8,3")
-    args = parser.parse_args()
+    options = parser(__doc__, array="16x16", side=28, format="adaptivfloat:8,3")
+    args = options.parse_args(arguments)
     fmt, side = get(args.format), args.side
     array = Array(*parse_array(args.array), fmt, fmt, fmt, Exact())
     model = Model(array)
@@ -116,4 +125,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Speed of the engines behind `formats.dot`, as ratios to NumPy and to other packages.
 
-    python benchmarks/matmul.py [--size 512] [--rounds 9]
+    python -m benchmarks.matmul [--size 512] [--rounds 9]
 
 One thread, processor time. Every ratio is of minima over rounds in which all candidates took turns,
 in one process.
@@ -9,20 +9,15 @@ apytypes is compared where it is installed.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import ml_dtypes
 import numpy as np
 
+from benchmarks.command import parser
 from benchmarks.timing import best_of
 from systolab.formats import get, native
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -85,13 +80,10 @@ def peers(small: int) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     return found, dict.fromkeys(found, small**3)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table of ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
-    n, small = arguments.size, min(arguments.size, 128)
+    options = parser(__doc__, size=512, rounds=9).parse_args(arguments)
+    n, small = options.size, min(options.size, 128)
     rng = np.random.default_rng(0)
     real = [rng.standard_normal((n, n)) for _ in range(2)]
     single = [x.astype(np.float32) for x in real]
@@ -115,7 +107,7 @@ def main() -> None:
     runs["softfloat engine"] = lambda: dot(a, w, fmt, fmt, kind, 16, "softfloat")
     work["softfloat engine"], engines["softfloat engine"] = small**3, "softfloat"
 
-    seconds = best_of(runs, arguments.rounds)
+    seconds = best_of(runs, options.rounds)
     rate = {label: work[label] / seconds[label] / 1e6 for label in runs}
     print(f"{native.status()}; {n}^3 (peers and SoftFloat {small}^3); millions of MAC per second")
     columns = ("numpy float64 @", "numpy float32 rank-1", *others)
@@ -123,7 +115,8 @@ def main() -> None:
     for label in runs:
         ratios = "".join(f"{rate[label] / rate[c]:24.2f}" for c in columns)
         print(f"{label:44}{engines.get(label, ''):18}{rate[label]:9.0f}{ratios}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,7 +12,6 @@ one model, their Transformer more layers), so they compare what is covered, not 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import onnx
 
+from benchmarks.command import parser as command_line
 from examples.networks.__main__ import NETWORKS
 from systolab.cosim.terminal.columns import columns
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -207,7 +207,7 @@ def network_of(name: str) -> Network:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(REQUIRED))
     parser.add_argument("--array", default="16x16")
     args = parser.parse_args(arguments)

@@ -1,4 +1,6 @@
-"""Build time and speed of the Verilated arrays: ``python benchmarks/simulation.py [SHAPE ...]``.
+"""Build time and speed of the Verilated arrays, against three other drivers.
+
+    python -m benchmarks.simulation [SHAPE ...]
 
 For each shape: cold builds (runtime included, each in a fresh cache) without and with PyVerilator's
 entry points, cached ones, and cycles a CPU second of the batch driver on one 8-bit AdaptivFloat
@@ -16,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from drivers.measure import Batch, Cocotb, Loop, PyVerilatorPorts
-from drivers.workload import FORMAT, array, workload
 
+from benchmarks.command import parser
+from benchmarks.drivers.measure import Batch, Cocotb, Loop, PyVerilatorPorts
+from benchmarks.drivers.workload import FORMAT, array, workload
 from systolab import formats
 from systolab.cosim.simulator.model import Model
 from systolab.formats.arithmetic.accumulator import Exact
@@ -58,7 +62,9 @@ def _builds(array: Array) -> None:
         f"Model(Array({array.rows}, {array.cols}, f, f, f, Exact()))\n"
     )
     for python in (True, False):
-        cold, cached, process = [], [], []
+        cold: list[float] = []
+        cached: list[float] = []
+        process: list[float] = []
         for _ in range(BUILDS):
             with tempfile.TemporaryDirectory() as cache:
                 os.environ["SYSTOLAB_CACHE"] = cache
@@ -91,7 +97,7 @@ def _builds(array: Array) -> None:
 def _compare(folder: Path) -> None:
     """Print the speed of the drivers, and the ratios."""
     machine = array()
-    drivers = [
+    drivers: list[Batch | Loop | PyVerilatorPorts | Cocotb] = [
         Batch(machine),
         Loop(machine, folder),
         PyVerilatorPorts(machine, automatic=True),
@@ -118,15 +124,19 @@ def _compare(folder: Path) -> None:
             print(f"  {name:22} {speed:9,.0f} cycles a CPU second; batch driver {ratio:6.2f}x")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the shapes named on the command line, then compare the drivers."""
+    options = parser(__doc__)
+    options.add_argument("shapes", nargs="*", default=["4x4", "8x8", "16x16", "32x32"])
+    shapes = options.parse_args(arguments).shapes
     fmt = formats.get(FORMAT)
     with tempfile.TemporaryDirectory() as folder:
-        for shape in sys.argv[1:] or ["4x4", "8x8", "16x16", "32x32"]:
+        for shape in shapes:
             _builds(Array(*parse_array(shape), fmt, fmt, fmt, Exact()))
         os.environ["SYSTOLAB_CACHE"] = f"{folder}/cache"
         _compare(Path(folder))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,16 +4,18 @@ Beside it stands SCALE-Sim's weight-stationary count, folds * (2R + C + T - 2), 
 product: every fold of R x C weights pays its own loading and draining there, while this machine
 loads the next weights and drains the last sums behind the computation.
 
-    python benchmarks/utilisation.py [--array 16x16] [--size 1024] [--format adaptivfloat:8,3]
+    python -m benchmarks.utilisation [--array 16x16] [--size 1024] [--format adaptivfloat:8,3]
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.command import parser
 from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
@@ -23,13 +25,10 @@ from systolab.rtl.timing.timing import timing
 from systolab.rtl.values import run
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; exit status 1 if the RTL differs from the software model."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--array", default="16x16")
-    parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--format", default="adaptivfloat:8,3")
-    args = parser.parse_args()
+    options = parser(__doc__, array="16x16", size=1024, format="adaptivfloat:8,3")
+    args = options.parse_args(arguments)
     rows, cols = parse_array(args.array)
     fmt, size = get(args.format), args.size
     array = Array(rows, cols, fmt, fmt, fmt, Exact())
@@ -71,4 +70,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -3,26 +3,27 @@
 import json
 import os
 import time
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
-from drivers.workload import workload
 
+from benchmarks.drivers.workload import workload
 from systolab.cosim.simulator.ports import Ports
 from systolab.rtl.kernel.kernel import Mode
 
 
 @cocotb.test()
-async def kernel(dut) -> None:
+async def kernel(dut: Any) -> None:
     """Run the kernel of $SYSTOLAB_MODE once.
 
     Cycles, CPU seconds and output codes go to $SYSTOLAB_RESULT.
     """
     work = workload(Mode(os.environ["SYSTOLAB_MODE"]))
-    signals = {}
+    signals: dict[str, Any] = {}
 
-    def signal(name):
+    def signal(name: str) -> Any:
         if name not in signals:
             signals[name] = getattr(dut, name)
         return signals[name]

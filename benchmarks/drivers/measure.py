@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from drivers.workload import HI, LO, Workload
 
+from benchmarks.drivers.workload import HI, LO, Workload
 from systolab.cosim.simulator.build import build_library
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.ports import Ports
@@ -75,13 +75,14 @@ class Loop:
         )
         self._program = folder / "loop"
         compiler = os.environ.get("CXX") or "g++"
-        subprocess.run([compiler, "-o", self._program, build.library, "-pthread"], check=True)
+        command: list[str | Path] = [compiler, "-o", self._program, build.library, "-pthread"]
+        subprocess.run(command, check=True)
 
     def measure(self, work: Workload, seconds: float) -> Sample:
         """Run the kernel again and again for some CPU seconds."""
         for name in ("words", "a", "w", "scale", "bias", "before"):
             getattr(work, name).tofile(self._folder / name)
-        command = [self._program, self._folder, str(seconds)]
+        command = [str(self._program), str(self._folder), str(seconds)]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         codes = np.fromfile(self._folder / "after", np.uint8)
         return Sample(int(printed[0]), int(printed[1]), float(printed[2]), codes)
@@ -99,12 +100,15 @@ class PyVerilatorPorts:
     def __init__(self, array: Array, automatic: bool) -> None:
         self.name = "PyVerilator" if automatic else "... evaluated at edges"
         self._automatic = automatic
-        self._model = Model(array, python=True)
-        self._model.python.auto_eval = automatic
+        self._model = Model(array, python=True)  # keeps the instance that `_sim` drives
+        sim = self._model.python
+        assert sim is not None
+        sim.auto_eval = automatic
+        self._sim = sim
 
     def measure(self, work: Workload, seconds: float) -> Sample:
         """Run the kernel once."""
-        sim = self._model.python
+        sim = self._sim
         signals, clock = sim.io, sim.clock
         ports = Ports(work.kernel, work.array, work.a, work.w, work.scale, work.bias, work.before)
 
@@ -174,7 +178,7 @@ class Cocotb:
         path.unlink(missing_ok=True)
         with _quiet():
             self._runner.test(
-                test_module="drivers.in_cocotb",
+                test_module="benchmarks.drivers.in_cocotb",
                 hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",
                 extra_env={
