@@ -1,9 +1,10 @@
-"""All stages in order, and the run through them."""
+"""All stages of the check in order, one table, and the run through them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import StrEnum
 
 from systolab.cosim.check import blocks, machine, postprocessing, proof
 from systolab.cosim.check.context import Context, Level
@@ -15,44 +16,61 @@ from systolab.rtl.hardware import handwritten
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.kernel import Array
 
-_FIRST: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
-    ("table", blocks.table),
-    ("decoder", blocks.decoder),
-    ("encoder", blocks.encoder),
-    ("proof", proof.proof),
-)
-MACHINE_STAGES: tuple[tuple[str, Callable[[Machine], StageResult]], ...] = (
-    ("product", machine.product),
-    ("PE", machine.element),
-    ("column", machine.column),
-    ("tile", machine.tile),
-    ("scales", machine.scales),
-    ("kernels", machine.whole_kernels),
-    ("pipeline", machine.pipeline),
-)
+
+class Part(StrEnum):
+    """What has to be built before a stage can run."""
+
+    NOTHING = "nothing"
+    UNITS = "units"  #: the arithmetic blocks, one by one
+    MODEL = "model"  #: the whole machine
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the check.
+
+    Attributes:
+        name: as it is chosen and reported.
+        run: compares both sides.
+        needs: what is built for it.
+        only_if: whether it concerns an array.
+        after: a stage whose cases it reports on, which runs even where it is not chosen.
+        software: what is left of it for a format without hardware; None: it is skipped.
+    """
+
+    name: str
+    run: Callable[[Machine], StageResult]
+    needs: Part = Part.MODEL
+    only_if: Callable[[Array], bool] = lambda _: True
+    after: str | None = None
+    software: Callable[[Array], StageResult] | None = None
+
+
+def _block(stage: Callable[[Context], StageResult]) -> Callable[[Machine], StageResult]:
+    """A stage that looks at blocks, and needs nothing of the machine but its context."""
+    return lambda machine: stage(machine.context)
+
 
 STAGES = (
-    *(name for name, _ in _FIRST),
-    *(name for name, _ in MACHINE_STAGES),
-    "post-processing",
-    "cycles",
+    Stage("table", _block(blocks.table), Part.NOTHING, software=blocks.table_of),
+    Stage("decoder", _block(blocks.decoder), Part.UNITS),
+    Stage("encoder", _block(blocks.encoder), Part.UNITS),
+    Stage("proof", _block(proof.proof), Part.NOTHING),
+    Stage("product", machine.product),
+    Stage("PE", machine.element),
+    Stage("column", machine.column),
+    Stage("tile", machine.tile),
+    Stage("scales", machine.scales, only_if=lambda array: array.block_scaled),
+    Stage("kernels", machine.whole_kernels),
+    Stage("pipeline", machine.pipeline),
+    Stage("post-processing", _block(postprocessing.postprocessing), Part.UNITS),
+    Stage("cycles", Machine.cycles, after="kernels"),
 )
-_BLOCK_SCALED_ONLY = ("scales",)
-
-# The stages that run single hardware blocks.
-BLOCK_STAGES: tuple[tuple[str, Callable[[Context], StageResult]], ...] = (
-    ("decoder", blocks.decoder),
-    ("encoder", blocks.encoder),
-    ("post-processing", postprocessing.postprocessing),
-)
-
-_NEED_UNITS = ("decoder", "encoder", "post-processing")
-_NEED_MODEL = (*(name for name, _ in MACHINE_STAGES), "cycles")
 
 
-def stages_of(array: Array) -> tuple[str, ...]:
-    """The stages that concern an array."""
-    return tuple(x for x in STAGES if array.block_scaled or x not in _BLOCK_SCALED_ONLY)
+def stages_of(array: Array) -> tuple[Stage, ...]:
+    """The stages that concern an array, in order."""
+    return tuple(stage for stage in STAGES if stage.only_if(array))
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,9 @@ class Request:
     @property
     def chosen(self) -> Collection[str]:
         """Names of the stages to run."""
-        return stages_of(self.array) if self.stages is None else self.stages
+        if self.stages is not None:
+            return self.stages
+        return [stage.name for stage in stages_of(self.array)]
 
     @property
     def subject(self) -> dict[str, str]:
@@ -113,10 +133,10 @@ def check(
         SystolabError: a stage is unknown, or the array cannot be generated or built.
     """
     array = request.array
+    known = [stage.name for stage in stages_of(array)]
     for name in request.chosen:
-        if name not in stages_of(array):
-            known = ", ".join(stages_of(array))
-            raise SystolabError(f"Stage must be one of {known}, not {name!r}")
+        if name not in known:
+            raise SystolabError(f"Stage must be one of {', '.join(known)}, not {name!r}")
     report = Report(request.subject)
     try:
         built = hardware(array, request.codec) if sources is None else sources
@@ -136,37 +156,30 @@ def _run(
     report: Report,
     progress: Callable[[str], None],
 ) -> None:
+    chosen = [stage for stage in STAGES if stage.name in request.chosen]
+    needs = {stage.needs for stage in chosen}
+    awaited = {stage.after for stage in chosen}
     progress("build")
-    if any(name in request.chosen for name in _NEED_UNITS):
+    if Part.UNITS in needs:
         _ = context.units
-    if any(name in request.chosen for name in _NEED_MODEL):
+    if Part.MODEL in needs:
         _ = context.model
-    for name, block in _FIRST:
-        if name in request.chosen:
-            progress(name)
-            report.stages.append(block(context))
     both = Machine(context, explain)
-    timing = "cycles" in request.chosen
-    for name, stage in MACHINE_STAGES:
-        # The cycle count is that of the kernels: without other stages it runs those.
-        needed = name in request.chosen or (timing and name == "kernels")
-        if needed:
-            progress(name)
-            result = stage(both)
-            if name in request.chosen:
+    for stage in STAGES:
+        if stage in chosen or stage.name in awaited:
+            progress(stage.name)
+            result = stage.run(both)
+            if stage in chosen:
                 report.stages.append(result)
-    if "post-processing" in request.chosen:
-        progress("post-processing")
-        report.stages.append(postprocessing.postprocessing(context))
-    if timing:
-        report.stages.append(both.cycles())
 
 
 def _software_only(request: Request, report: Report, reason: str) -> Report:
-    """The stages of a format that has no hardware: the table, the others skipped."""
-    for name in request.chosen:
-        if name == "table":
-            report.stages.append(blocks.table_of(request.array))
-        else:
-            report.stages.append(StageResult(name, 0, 0, Coverage.SKIPPED, reason))
+    """What is left of the chosen stages for a format that has no hardware."""
+    for stage in STAGES:
+        if stage.name in request.chosen:
+            report.stages.append(
+                StageResult(stage.name, 0, 0, Coverage.SKIPPED, reason)
+                if stage.software is None
+                else stage.software(request.array)
+            )
     return report

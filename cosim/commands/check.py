@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         metavar="NAME",
-        help=f"run only this stage; may be repeated: {', '.join(STAGES)}",
+        help=f"run only this stage; may be repeated: {', '.join(stage.name for stage in STAGES)}",
     )
     parser.add_argument(
         "--mutate",

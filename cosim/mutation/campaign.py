@@ -21,7 +21,7 @@ from systolab.cosim.case import Case, Outcome, compare, hardware_model
 from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Machine
 from systolab.cosim.check.report import Finding, JsonValue
-from systolab.cosim.check.stages import BLOCK_STAGES, MACHINE_STAGES
+from systolab.cosim.check.stages import Part, stages_of
 from systolab.cosim.mutation.equivalent import proved_equal, reason
 from systolab.cosim.mutation.source import Mutant, mutants, package, schema
 from systolab.cosim.simulator.model import Model
@@ -242,14 +242,13 @@ class _Suite:
             software=software, rtl=lambda _: last[0], units=_Recorder(units, self._record)
         )
         machine = Machine(context, lambda *_: Finding(""))
-        for name, stage in MACHINE_STAGES:
-            self._stage = name
-            stage(machine)
-        for name, block in BLOCK_STAGES:
-            self._stage = name
-            result = block(context)
-            if result.differ:
-                raise SystolabError(f"Sound design must pass the check, not fail in {name}")
+        for stage in stages_of(context.array):
+            if stage.needs is not Part.NOTHING:
+                self._stage = stage.name
+                if stage.run(machine).differ:
+                    raise SystolabError(
+                        f"Sound design must pass the check, not fail in {stage.name}"
+                    )
         # Small cases first: most faults show at once.
         self._cases.sort(key=lambda item: item[2].cycles)
 

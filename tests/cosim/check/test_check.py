@@ -60,7 +60,7 @@ def quick(
 def test_sound_hardware_passes_every_stage(fmt: str, accumulator: Accumulator) -> None:
     subject = array(accumulator, fmt)
     stages = quick(subject)
-    assert tuple(stages) == stages_of(subject)
+    assert list(stages) == [stage.name for stage in stages_of(subject)]
     for name, stage in stages.items():
         assert stage.differ == 0, stage
         assert stage.cases > 0 or name == "proof", stage

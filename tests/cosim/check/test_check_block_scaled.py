@@ -48,7 +48,7 @@ def quick(
 
 def test_sound_hardware_passes_every_stage(tmp_path: Path) -> None:
     stages = quick(MXFP4, None, tmp_path)
-    assert set(stages) == set(stages_of(MXFP4))
+    assert set(stages) == {stage.name for stage in stages_of(MXFP4)}
     assert "scales" in stages
     for stage in stages.values():
         assert stage.differ == 0, stage
