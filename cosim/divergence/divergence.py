@@ -16,8 +16,9 @@ from systolab.cosim.check.kernels import Data
 from systolab.cosim.check.report import Finding
 from systolab.cosim.check.value import comparison
 from systolab.cosim.divergence.expected import Expected
-from systolab.cosim.divergence.locate import CORE, Locator, Place
+from systolab.cosim.divergence.locate import locate
 from systolab.cosim.divergence.minimise import Minimised, minimise
+from systolab.cosim.divergence.probes.probe import CORE, Place
 from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.simulator.model import HardwareFaultError, Model, Waveform
 from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file
@@ -142,7 +143,7 @@ class Divergence:
             waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
         except (OSError, SystolabError) as error:
             return None, (("waveform", f"none: {error}"),)
-        place = Locator(case, self._context.array, waves, hung).first()
+        place = locate(case, self._context.array, waves, hung)
         if place is None and fault is not None and fault.stream:
             name = f"{CORE}{fault.stream.lower()}_req_line_o"
             place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())

@@ -280,11 +280,3 @@ def _vectors(pattern: AccessPattern, memory: Codes | None) -> list[list[int | No
         [int(value) if on else None for value, on in zip(row, mask, strict=True)]
         for row, mask in zip(values.tolist(), active.tolist(), strict=True)
     ]
-
-
-def first_difference(expected: list[int], found: list[int]) -> int | None:
-    """Index of the first difference of two sequences; one past the end counts."""
-    for i, (x, y) in enumerate(zip(expected, found, strict=False)):
-        if x != y:
-            return i
-    return None if len(expected) == len(found) else min(len(expected), len(found))

@@ -18,7 +18,7 @@ from systolab.cosim.check.machine import Explain, Machine
 from systolab.cosim.check.report import Finding, StageResult
 from systolab.cosim.check.stages import Request, check
 from systolab.cosim.divergence.divergence import Divergence
-from systolab.cosim.divergence.expected import Expected, first_difference
+from systolab.cosim.divergence.expected import Expected
 from systolab.cosim.simulator.model import HardwareFaultError
 from systolab.cosim.simulator.vcd import read, save_file
 from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
@@ -283,13 +283,6 @@ def test_an_address_is_traced_back_to_its_element() -> None:
     assert expected.output_element(0) == (0, 0, 0)
     assert expected.output_element(2 * 5 + 3) == (1, 2, 1)
     assert software(array)(case).cycles > 0
-
-
-def test_sequences_differ_at() -> None:
-    assert first_difference([1, 2], [1, 2]) is None
-    assert first_difference([1, 2], [1, 3]) == 1
-    assert first_difference([1, 2], [1]) == 1
-    assert first_difference([], [1]) == 0
 
 
 # --- waveforms ---------------------------------------------------------------------------------
