@@ -31,7 +31,7 @@ from systolab.formats.format import Format
 from systolab.formats.registry import registry
 from systolab.formats.scaling.scaling import ScaleKind
 from systolab.glenside.program import Program
-from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.kernel import Array
 
 _WIDER = 4  # bits by which accumulators are widened, again and again

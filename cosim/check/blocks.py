@@ -17,7 +17,7 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.registry.validation import validate
 from systolab.formats.tensor import Codes
-from systolab.rtl.hardware.hardware import Parameters, operand_words
+from systolab.rtl.hardware.parameters import Parameters, operand_words
 from systolab.rtl.kernel.kernel import Array
 
 U32 = NDArray[np.uint32]

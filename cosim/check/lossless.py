@@ -21,7 +21,7 @@ from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.engines.engine import Result
 from systolab.formats.tensor import Codes
 from systolab.rtl import values
-from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode

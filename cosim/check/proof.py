@@ -20,7 +20,8 @@ from systolab.formats.format import Format
 from systolab.rtl.codecs import MAX_TABLE_BITS, closed_decoder, closed_encoder
 from systolab.rtl.codecs.shape import shape
 from systolab.rtl.hardware import handwritten
-from systolab.rtl.hardware.hardware import Operand, decoder, encoder
+from systolab.rtl.hardware.parameters import Operand
+from systolab.rtl.hardware.table_codecs import decoder, encoder
 
 # Widest codes at each level: proofs take about 2 s, 10 s and minutes.
 _BITS = {Level.QUICK: 4, Level.NORMAL: 8, Level.FULL: MAX_TABLE_BITS}

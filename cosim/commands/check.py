@@ -19,7 +19,7 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.registry import registry
 from systolab.rtl.codecs import CODEC_HELP, Codec
-from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "check"

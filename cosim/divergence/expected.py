@@ -20,7 +20,7 @@ from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.engines.spec import units
 from systolab.formats.format import Format
 from systolab.formats.tensor import Codes
-from systolab.rtl.hardware.hardware import operand_width, specialise
+from systolab.rtl.hardware.parameters import operand_width, specialise
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
 
 _MINUS_ZERO = 0x80000000

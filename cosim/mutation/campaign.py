@@ -28,7 +28,8 @@ from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.units import Units
 from systolab.cosim.synthesis import yosys
 from systolab.formats.errors import SystolabError
-from systolab.rtl.hardware.hardware import TOP, Hardware, hardware
+from systolab.rtl.hardware.hardware import Hardware, hardware
+from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import Array
 
 Argument = bool | NDArray[np.generic]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from systolab.cosim.mutation.source import Mutant, mutated
 from systolab.cosim.synthesis.yosys import Proved, prove_equal
 from systolab.formats.errors import SystolabError
-from systolab.rtl.hardware.hardware import TOP, Hardware
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import MAX_GUARDS, MAX_LOOPS
 
 

@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from systolab.formats.errors import SystolabError
-from systolab.rtl.hardware.hardware import TOP, Hardware
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.hardware.top import TOP
 
 LIBRARY = "model.so"
 DESCRIPTION = "build.json"

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import build_library
 from systolab.formats.tensor import Codes
-from systolab.rtl.hardware.hardware import Hardware, operand_width
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.hardware.parameters import operand_width
 
 TOP = "systolab_units"
 DRIVER = Path(__file__).parent / "native" / "units.cpp"

@@ -1,9 +1,7 @@
 """A kernel as the words that configure the hardware.
 
-Word layout: see the headers of ``systolab_config.sv``, ``systolab_line_walker.sv``,
-``systolab_loop_nest.sv``, ``systolab_param_loader.sv``, ``systolab_act_scale.sv`` and
-``systolab_weight_scale.sv``. The hardware counts loops from the
-innermost one and adds one delta a step, so strides become deltas here.
+The words are those of ``configuration``. The hardware counts loops from the innermost one and adds
+one delta a step, so strides become deltas here.
 """
 
 from __future__ import annotations
@@ -14,13 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.rtl.kernel.kernel import MAX_GUARDS, MAX_LOOPS, AccessPattern, Kernel, Mode
-
-_, _A, _W, _O, _P, _SA, _SW = range(7)  # units of the configuration address
+from systolab.rtl.hardware.configuration import ADDRESSES, GUARDS, LOOPS, Unit, mapped
+from systolab.rtl.kernel.kernel import MAX_LOOPS, AccessPattern, Kernel, Mode
 
 _WORD = 0xFFFF_FFFF
-_GUARDS = 8  # first word of the guards
-_LOOPS = 32  # first word of the loops
 
 
 def descriptor(
@@ -44,15 +39,15 @@ def descriptor(
         (4, high),
     ]
     if stationary:
-        inner = {_A: (rows, rows + reduction), _W: (1, 1 + reduction), _O: (rows, rows)}
+        inner = {Unit.A: (rows, rows + reduction), Unit.W: (1, 1 + reduction), Unit.O: (rows, rows)}
     else:
-        inner = {_A: (reduction, reduction), _W: (reduction, reduction), _O: (1, 1)}
-    for unit, pattern in ((_A, kernel.a), (_W, kernel.w), (_O, kernel.o)):
+        inner = {Unit.A: (reduction, reduction), Unit.W: (reduction, reduction), Unit.O: (1, 1)}
+    for unit, pattern in ((Unit.A, kernel.a), (Unit.W, kernel.w), (Unit.O, kernel.o)):
         tile, outer = inner[unit]
-        writes += [((unit << 7) + word, value) for word, value in _stream(pattern, tile, outer)]
-    for unit, scales in ((_P, kernel.p), (_SA, kernel.sa), (_SW, kernel.sw)):
+        writes += [(unit.address(word), value) for word, value in _stream(pattern, tile, outer)]
+    for unit, scales in ((Unit.P, kernel.p), (Unit.SA, kernel.sa), (Unit.SW, kernel.sw)):
         if scales is not None:
-            writes += [((unit << 7) + word, value) for word, value in _stream(scales, 0, 0)]
+            writes += [(unit.address(word), value) for word, value in _counter(scales)]
     return np.array(writes, dtype=np.uint32)
 
 
@@ -68,8 +63,8 @@ def surrounded(writes: NDArray[np.uint32], block_scaled: bool, seed: int) -> NDA
         seed: of the random words and their order.
     """
     rng = np.random.default_rng(seed)
-    addresses = np.arange(1 << 10, dtype=np.uint32)
-    unmapped = addresses[~_mapped(addresses, block_scaled)]
+    addresses = np.arange(ADDRESSES, dtype=np.uint32)
+    unmapped = np.setdiff1d(addresses, list(mapped(block_scaled)))
     before, after = rng.permutation(addresses), rng.permutation(unmapped)
     parts = [
         np.stack([x, rng.integers(0, 1 << 32, len(x), dtype=np.uint32)], axis=1)
@@ -78,43 +73,35 @@ def surrounded(writes: NDArray[np.uint32], block_scaled: bool, seed: int) -> NDA
     return np.concatenate([parts[0], writes, parts[1]])
 
 
-def _mapped(addresses: NDArray[np.uint32], block_scaled: bool) -> NDArray[np.bool_]:
-    """Which configuration addresses have a meaning."""
-    unit, word = addresses >> 7, addresses & 127
-    streams = np.isin(unit, (_A, _W, _O))
-    scales = np.isin(unit, (_P, _SA, _SW) if block_scaled else (_P,))
-    in_loops = (word >= _LOOPS) & (word < _LOOPS + 8 * MAX_LOOPS)
-    guard = (word - _GUARDS) & 3
-    in_guards = (word >= _GUARDS) & (word < _GUARDS + 4 * MAX_GUARDS) & (guard < 3)
-    used = np.where(in_loops, (word & 7) < 2 + MAX_GUARDS, (word < 6) | in_guards)
-    used_scales = np.where(in_loops, (word & 7) < 2, word < 3)
-    return np.asarray(
-        (unit == 0) & (word < 5) | streams & used | scales & used_scales, dtype=np.bool_
-    )
-
-
 def _stream(pattern: AccessPattern, tile: int, outer: int) -> list[tuple[int, int]]:
-    """Words of one stream; ``tile`` and ``outer`` count the loops inside each."""
+    """Words of a stream of lines; ``tile`` and ``outer`` count the loops inside each."""
     writes = [
-        (0, pattern.base & _WORD),
-        (1, pattern.lane[0]),
-        (2, pattern.lane[1] & _WORD),
         (3, (1 << tile) - 1),
         (4, (1 << outer) - 1),
         (5, (1 << len(pattern.guards)) - 1),
     ]
     for g, guard in enumerate(pattern.guards):
-        first = _GUARDS + 4 * g
+        first = GUARDS + 4 * g
         writes += [
             (first, guard.offset & _WORD),
             (first + 1, guard.lane_stride & _WORD),
             (first + 2, guard.bound),
         ]
+    return [*_counter(pattern), *writes]
+
+
+def _counter(pattern: AccessPattern) -> list[tuple[int, int]]:
+    """Words of a stream of single words, and of what a stream of lines has in common with it."""
+    writes = [
+        (0, pattern.base & _WORD),
+        (1, pattern.lane[0]),
+        (2, pattern.lane[1] & _WORD),
+    ]
     lengths = pattern.lengths[::-1]
     values = [pattern.strides, *(guard.strides for guard in pattern.guards)]
     deltas = [_deltas(lengths, strides[::-1]) for strides in values]
     for level in range(MAX_LOOPS):
-        first = _LOOPS + 8 * level
+        first = LOOPS + 8 * level
         if level < len(lengths):
             writes.append((first, lengths[level] - 1))
             writes += [(first + 1 + v, delta[level] & _WORD) for v, delta in enumerate(deltas)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from systolab.rtl.hardware.hardware import TOP
+from systolab.rtl.hardware.top import TOP
 
 SCRIPT = "synth.ys"
 NETLIST = "netlist.v"

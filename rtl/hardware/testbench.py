@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.descriptor import descriptor
-from systolab.rtl.hardware.hardware import TOP
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.hardware.synthesis import NETLIST, SCRIPT, STATISTICS
+from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel

@@ -14,7 +14,7 @@ from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32
 from systolab.formats.errors import SystolabError
 from systolab.formats.tensor import QuantizedTensor
 from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode
-from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm, block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.timing.reference import cycles as reference_cycles

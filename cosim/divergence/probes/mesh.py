@@ -9,7 +9,7 @@ from systolab.cosim.divergence.probes.probe import Probe, Rows, Sample
 from systolab.cosim.divergence.probes.view import View
 from systolab.cosim.simulator.vcd import Signal
 from systolab.formats.format import Format
-from systolab.rtl.hardware.hardware import operand_words
+from systolab.rtl.hardware.parameters import operand_words
 
 __all__ = ["decoders", "elements"]
 

@@ -22,7 +22,8 @@ from systolab.formats.dot.product import DotResult, dot
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding
 from systolab.rtl import values
-from systolab.rtl.hardware.hardware import Hardware, specialise
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.kernel import Array
 
 FAMILIES = [

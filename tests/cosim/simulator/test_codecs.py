@@ -19,8 +19,9 @@ from systolab import formats
 from systolab.cosim.check import inputs
 from systolab.formats.format import Format
 from systolab.rtl.codecs import Codec, NoCodecError, choose, closed_decoder, closed_encoder
-from systolab.rtl.hardware import hardware as tables
-from systolab.rtl.hardware.hardware import Parameters, operand_words
+from systolab.rtl.hardware import table_codecs as tables
+from systolab.rtl.hardware.hardware import hardware
+from systolab.rtl.hardware.parameters import Parameters, operand_words, specialise
 from systolab.rtl.kernel.kernel import Array
 from tests.cosim.simulator.codec_units import TOP, Block, CodecUnits, sources
 
@@ -70,7 +71,7 @@ CORNERS = [
 
 def _parameters(fmt: Format, float32: bool) -> Parameters:
     accumulator = formats.Float32() if float32 else formats.Exact()
-    return tables.specialise(Array(1, 1, fmt, fmt, fmt, accumulator, k_max=1))
+    return specialise(Array(1, 1, fmt, fmt, fmt, accumulator, k_max=1))
 
 
 def _widths(fmt: Format) -> tuple[int, int]:
@@ -252,7 +253,7 @@ def test_a_fault_in_a_closed_form_is_seen(fault: int) -> None:
 def _files(name: str, codec: Codec) -> dict[str, str]:
     fmt = formats.get(name)
     array = Array(2, 2, fmt, fmt, fmt, formats.Float32())
-    return dict(tables.hardware(array, codec).files)
+    return dict(hardware(array, codec).files)
 
 
 def test_tables_are_the_default_up_to_ten_bits() -> None:
@@ -302,7 +303,7 @@ def test_refusals(name: str, codec: Codec, message: str) -> None:
 def test_an_accumulator_too_wide_is_refused() -> None:
     fmt = formats.get("bfloat16")
     with pytest.raises(formats.SystolabError) as error:
-        tables.hardware(Array(2, 2, fmt, fmt, fmt, formats.Exact()))
+        hardware(Array(2, 2, fmt, fmt, fmt, formats.Exact()))
     assert str(error.value) == (
         "Exact accumulator must be at most 256 bits wide, not the 539 that bfloat16 times "
         "bfloat16 over 65536 steps needs"

