@@ -140,9 +140,11 @@ class EGraph:
         self.matches: Counter[str] = Counter()
         self.iterations = 0
         self._run(declarations(self._purposes))
-        self._run("\n".join(rule.program() for rule in rules))
+        for rule in rules:
+            self._run(rule.program())
 
     def _run(self, text: str) -> list[object]:
+        """Runs one program. It should be short: each node of its tree keeps a copy of its text."""
         return list(self._engine.run_program(*self._engine.parse_program(text)))
 
     def insert(self, name: str, term: Term) -> None:
@@ -173,7 +175,7 @@ class EGraph:
         self._pending.append(" ".join(actions))
 
     def _flush(self) -> None:
-        """Runs the pending insertions, each as a program of its own: parsing is quadratic."""
+        """Runs the pending insertions, each as a short program of its own."""
         for i, actions in enumerate(self._pending):
             load = f"load-{self._loads + i}"
             self._run(f"(ruleset {load}) (rule () ({actions}) :ruleset {load}) (run {load} 1)")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,22 @@ def test_overview(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     }  # fmt: skip
     assert drawing.read_text().startswith("digraph program {")
     assert '"conv1" -> "pool1"' in drawing.read_text()
+
+
+def test_peak_memory() -> None:
+    # VmHWM, not ru_maxrss: the latter also counts what the parent held when it started the child.
+    command = f"""
+from pathlib import Path
+from systolab.cosim.cli import main
+assert main(["map", "{MODEL}"]) == 0
+print(Path("/proc/self/status").read_text())
+"""
+    child = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=120
+    )
+    lines = [line.split() for line in child.stdout.splitlines()]
+    (kibibytes,) = (int(line[1]) for line in lines if line[:1] == ["VmHWM:"])
+    assert kibibytes < 200 * 1024  # twice what the libraries and the rules take
 
 
 def test_explanation(capsys: pytest.CaptureFixture[str]) -> None:
