@@ -15,9 +15,6 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import TypedDict, get_type_hints
 
-from egglog.bindings import EGraph as Engine
-from egglog.bindings import RunScheduleOutput
-
 from systolab.glenside.language.terms import CONSTRUCTS, Dims, Term, Transpose
 from systolab.glenside.rules.rule import Rule
 
@@ -130,6 +127,10 @@ class EGraph:
     """Terms, rules, and everything known to be equal."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
+        # Imported here and in `step`: egglog brings black and others, for which whoever only
+        # imports the compiler, or has all knowledge already, should not wait.
+        from egglog.bindings import EGraph as Engine
+
         rules = tuple(rules)
         self._engine = Engine()
         self._purposes = tuple(dict.fromkeys(rule.purpose for rule in rules))
@@ -184,6 +185,8 @@ class EGraph:
 
     def step(self) -> bool:
         """Runs every ruleset once; whether anything changed."""
+        from egglog.bindings import RunScheduleOutput
+
         self._flush()
         rulesets = " ".join(f"(run {purpose})" for purpose in self._purposes)
         (output,) = self._run(f"(run-schedule (seq {rulesets}))")
