@@ -19,8 +19,8 @@ from systolab.cosim.terminal.columns import columns
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.network.folding import fold
 from systolab.glenside.onnx.importer import from_model
-from systolab.glenside.operators.folding import fold
 from systolab.glenside.program import CopyStep, HostStep, Program
 from systolab.rtl.kernel.kernel import Array, parse_array
 

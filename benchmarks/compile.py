@@ -25,7 +25,7 @@ from systolab.cosim.terminal.columns import columns
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, Program
 from systolab.glenside.search.knowledge import Knowledge

@@ -14,7 +14,7 @@ from functools import partial
 from systolab.formats.errors import SystolabError
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.block_axes import block_axis
-from systolab.glenside.network import Layer, Network
+from systolab.glenside.network.network import Layer, Network
 from systolab.glenside.program import (
     CopyStep,
     HostStep,

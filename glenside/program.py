@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.language.terms import Term
 from systolab.glenside.lowering.stream_layout import StreamLayout
-from systolab.glenside.network import Network, Shape
+from systolab.glenside.network.network import Network, Shape
 from systolab.rtl.kernel.kernel import Array, Kernel
 
 

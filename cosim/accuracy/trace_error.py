@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from systolab.cosim.network.execute import Chain, Emulator
 from systolab.cosim.network.plan import Plan
 from systolab.formats.format import Format
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, KernelStep
 

@@ -13,7 +13,7 @@ from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.dot import to_dot
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
-from systolab.glenside.rules import BY_NAME
+from systolab.glenside.rules.rulebook import BY_NAME
 from systolab.glenside.search.explain import checkable, explain
 from systolab.glenside.search.knowledge import Knowledge
 from systolab.rtl.kernel.kernel import Array, parse_array

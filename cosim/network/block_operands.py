@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from systolab.formats.format import Format
 from systolab.formats.registry import registry
 from systolab.formats.tensor import Codes
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.program import Operand
 from systolab.rtl.kernel.block_gemm import block_length
 from systolab.rtl.kernel.block_streams import a_step, w_step

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from systolab.formats.format import Format
 from systolab.formats.scaling.calibration import Calibration
-from systolab.glenside.network import Network, Tensor
+from systolab.glenside.network.network import Network, Tensor
 from systolab.glenside.operators import host
 
 Use = tuple[str, Format]

@@ -15,7 +15,7 @@ from systolab.cosim.case import Case, Device, Difference, Outcome, compare
 from systolab.cosim.network.block_operands import scale_memories
 from systolab.cosim.network.plan import Plan, Stored
 from systolab.formats.format import Format
-from systolab.glenside.network import Network, Tensor
+from systolab.glenside.network.network import Network, Tensor
 from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Operand
 from systolab.rtl import values

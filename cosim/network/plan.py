@@ -14,7 +14,7 @@ from systolab.formats.scaling.scaling import ScaleKind
 from systolab.formats.tensor import Codes, QuantizedTensor
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.stream_layout import StreamLayout
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.program import CopyStep, KernelStep, Operand, Program, Step
 
 F32 = NDArray[np.float32]

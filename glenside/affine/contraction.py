@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from systolab.formats.errors import SystolabError
 from systolab.glenside.affine.nest import TOUCHED, A, Condition, Loop, Nest, O, P, Role, W
 from systolab.glenside.language.layout import Layout
-from systolab.glenside.network import Shape
+from systolab.glenside.network.network import Shape
 
 
 class NotAffineError(SystolabError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from systolab.glenside.affine.contraction import Linear, NotAffineError
-from systolab.glenside.network import Shape
+from systolab.glenside.network.network import Shape
 
 
 @dataclass(frozen=True)

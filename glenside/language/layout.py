@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Shape, Tensor
+from systolab.glenside.network.network import Shape, Tensor
 
 ALPHABETS = ("NCDHW", "OIDHW", "ABCDEFGH")
 ROW_MAJOR = {1: "A", 2: "NC", 3: "ABC", 4: "NCHW"}

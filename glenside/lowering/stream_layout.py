@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Shape, Tensor
+from systolab.glenside.network.network import Shape, Tensor
 from systolab.rtl.kernel.kernel import AccessPattern, affine
 
 

@@ -18,11 +18,11 @@ from onnx import (
 )
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Layer, Network, Shape, Tensor
+from systolab.glenside.network.folding import fold
+from systolab.glenside.network.network import Layer, Network, Shape, Tensor
 from systolab.glenside.onnx.node import Node, read_tensor
 from systolab.glenside.onnx.operators import TRANSLATORS, VALUES
 from systolab.glenside.operators import host
-from systolab.glenside.operators.folding import fold
 
 # Floating-point types that become binary32 on import; wider ones are rounded once.
 FLOATS = (

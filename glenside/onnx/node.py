@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Attribute, Shape, Tensor
+from systolab.glenside.network.network import Attribute, Shape, Tensor
 
 
 @dataclass(frozen=True)

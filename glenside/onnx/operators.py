@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 
-from systolab.glenside.network import Attribute
+from systolab.glenside.network.network import Attribute
 from systolab.glenside.onnx import recurrent as onnx_recurrent
 from systolab.glenside.onnx.node import Node, Translation
 

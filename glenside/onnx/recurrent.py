@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx.node import Node, Translation
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Layer, Network, Tensor
+from systolab.glenside.network.network import Layer, Network, Tensor
 from systolab.glenside.operators import linear, movement, pointwise, pooling, reduction, resize
 from systolab.glenside.operators.registry import EVALUATORS
 

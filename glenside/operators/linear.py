@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
 from systolab.glenside.operators.windows import pad_spatial, window_count, windows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, optional, required
 
 

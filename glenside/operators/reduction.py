@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 
 Inputs: TypeAlias = Sequence[Tensor | None]
 Evaluator: TypeAlias = Callable[[Layer, Inputs], list[Tensor]]

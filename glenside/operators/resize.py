@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, required, wide
 
 Doubles = NDArray[np.float64]

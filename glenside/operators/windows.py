@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from systolab.glenside.network import Layer, Tensor
+from systolab.glenside.network.network import Layer, Tensor
 
 
 def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:

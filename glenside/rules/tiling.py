@@ -5,7 +5,7 @@ product becomes the sum of a batch of shorter ones. Then the columns: they are p
 result sliced) and cut, and the left operand is repeated for each tile. Rows are the columns of the
 swapped product. As elsewhere, reshapes and slices move outwards.
 
-Not part of `glenside.rules.ALL`: the kernels that the compiler emits loop over tiles by themselves.
+Not in the rulebook: the kernels that the compiler emits loop over tiles by themselves.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ import numpy as np
 from systolab.formats.errors import SystolabError
 from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.language.terms import Term
-from systolab.glenside.rules import ALL
 from systolab.glenside.rules.rule import Rule
+from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import ClassId, EGraph, Snapshot
 
 SEARCH_LIMIT = 2000  # applications of rules to try before giving up

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from systolab import rtl
 from systolab.formats.errors import SystolabError
-from systolab.glenside import rules
+from systolab.glenside.rules import rulebook
 from systolab.glenside.search.egraph import EGraph
 from systolab.glenside.search.options import Option, explore
 from systolab.glenside.search.regions import Region
@@ -73,7 +73,7 @@ class Knowledge:
         new = {region.key: region.term for region in regions if region.key not in self._options}
         if not new:
             return Saturation(0, 0, 0, 0, True)
-        egraph = EGraph(rules.ALL)
+        egraph = EGraph(rulebook.ALL)
         for key, term in new.items():
             egraph.insert(key, term)
         saturated = egraph.saturate()
@@ -140,7 +140,7 @@ def _header(array: Array) -> dict[str, object]:
     geometry = f"{array.name} line {array.line} acc_rows {array.acc_rows} k_max {array.k_max}"
     return {
         "version": FORMAT_VERSION,
-        "rules": rules.VERSION,
+        "rules": rulebook.VERSION,
         "compiler": _compiler_version(),
         "array": geometry,
     }

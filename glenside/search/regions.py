@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from systolab.glenside.language import terms as g
-from systolab.glenside.network import Layer, Network
+from systolab.glenside.network.network import Layer, Network
 
 MOVEMENT = ("reshape", "flatten", "squeeze", "unsqueeze", "transpose", "identity")
 CORES = ("conv", "gemm", "matmul")

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from systolab.formats.errors import SystolabError
 from systolab.glenside.language import terms as g
-from systolab.glenside.rules import ALL, tiling
+from systolab.glenside.rules import tiling
+from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import EGraph, Node, Snapshot
 from systolab.glenside.search.forms import smallest
 from systolab.glenside.search.targets import VIEWS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from systolab.glenside.affine.contraction import Axis, Contraction, Linear, Region
 from systolab.glenside.affine.nest import Role
-from systolab.glenside.network import Shape
+from systolab.glenside.network.network import Shape
 from systolab.glenside.operators.windows import window_count
 
 

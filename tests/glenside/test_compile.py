@@ -15,7 +15,7 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.execute import execute
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import from_model, load
 from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program

@@ -14,10 +14,10 @@ from examples.networks.mobilenet import efficientnet_lite0, mobilenet_v2
 from examples.networks.resmlp import resmlp
 from examples.networks.resnet import resnet18, resnet20
 from examples.networks.transformer import transformer
-from systolab.glenside.network import Network
+from systolab.glenside.network.folding import fold
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import from_model
 from systolab.glenside.operators import host
-from systolab.glenside.operators.folding import fold
 
 
 def products(network: Network) -> dict[str, int]:

@@ -22,7 +22,7 @@ from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32,
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.network import Network, Tensor
+from systolab.glenside.network.network import Network, Tensor
 from systolab.glenside.onnx import importer as onnx_import
 from systolab.rtl.kernel.kernel import Array
 from tests.cosim.runs import Systolab

@@ -9,7 +9,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from systolab.cosim.network import data
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from tests.cosim.runs import MODEL, SMALL, TINY, Systolab, matmul
 
 

@@ -10,7 +10,7 @@ from systolab import formats
 from systolab.cosim.network.calibrate import Scales
 from systolab.cosim.network.data import load
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx import importer as onnx_import
 
 MODEL = "examples/digits_cnn.onnx"

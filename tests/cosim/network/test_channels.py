@@ -23,7 +23,7 @@ from systolab.cosim.network.plan import Plan
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.formats.format import Format
 from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx import importer as onnx_import
 from systolab.rtl.kernel.kernel import Array
 from tests.cosim.runs import TINY, Systolab

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from systolab.cosim.network.data import Shapes, digits_split, load
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 
 SHAPES = {"image": (1, 1, 8, 8)}
 PAIR = {"v": (1, 3)}

@@ -15,7 +15,7 @@ from systolab.formats.registry import registry
 from systolab.glenside.language import terms as g
 from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.language.text import parse, to_text
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import from_model
 from systolab.glenside.search.regions import Partition
 from systolab.rtl.kernel.kernel import Array

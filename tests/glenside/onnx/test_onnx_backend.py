@@ -18,7 +18,7 @@ from onnx.backend.test.case.test_case import TestCase
 from onnx.backend.test.loader import load_model_tests
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Network, Tensor
+from systolab.glenside.network.network import Network, Tensor
 from systolab.glenside.onnx.importer import from_model
 from systolab.glenside.operators import host
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from examples.networks.transformer import transformer
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx.importer import from_model, load
 from systolab.glenside.operators import host
 

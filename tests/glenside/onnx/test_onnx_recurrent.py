@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network import Tensor
+from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx.importer import from_model
 from systolab.glenside.operators import host
 

@@ -10,8 +10,8 @@ import pytest
 from egglog.bindings import EggSmolError
 
 from systolab.glenside.language import terms as g
-from systolab.glenside.rules import ALL, BY_NAME
 from systolab.glenside.rules.rule import Rule, shape
+from systolab.glenside.rules.rulebook import ALL, BY_NAME
 from tests.glenside.rules.generators import GENERATORS
 from tests.glenside.rules.soundness import Generator, Terms, check
 

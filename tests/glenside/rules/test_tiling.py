@@ -14,7 +14,8 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.language import terms as g
 from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.language.text import parse
-from systolab.glenside.rules import ALL, BY_NAME, tiling
+from systolab.glenside.rules import tiling
+from systolab.glenside.rules.rulebook import ALL, BY_NAME
 from systolab.glenside.search.explain import explain
 from systolab.glenside.search.tiles import saturate, tiled
 from tests.glenside.rules.soundness import check

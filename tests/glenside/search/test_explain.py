@@ -9,7 +9,7 @@ import pytest
 from systolab.formats.errors import SystolabError
 from systolab.glenside.language import terms as g
 from systolab.glenside.language.text import parse
-from systolab.glenside.rules import ALL
+from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import EGraph
 from systolab.glenside.search.explain import Link, check, explain
 from systolab.glenside.search.targets import Target, TargetFinder

@@ -12,7 +12,7 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.kernels import lower
 from systolab.glenside.lowering.stream_layout import StreamLayout
-from systolab.glenside.network import Layer, Network
+from systolab.glenside.network.network import Layer, Network
 from systolab.glenside.operators import host
 from tests.glenside.lowering.lowered import machine
 from tests.glenside.shapes import convolution

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.glenside.network import Layer, Network, Tensor
+from systolab.glenside.network.network import Layer, Network, Tensor
 
 Doubles = NDArray[np.float64]
 

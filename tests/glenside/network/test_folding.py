@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from systolab.glenside.network import Network
+from systolab.glenside.network.folding import fold
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import from_model
 from systolab.glenside.operators import host
-from systolab.glenside.operators.folding import fold
 
 
 def network(nodes: list[onnx.NodeProto], outputs: tuple[str, ...] = ("y",)) -> Network:
