@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.glenside.language.layout import Layout
-from systolab.glenside.language.terms import Term
+from systolab.glenside.language.term import Term
 from systolab.glenside.lowering.stream_layout import StreamLayout
 from systolab.glenside.network.network import Network, Shape
 from systolab.rtl.kernel.kernel import Array, Kernel

@@ -9,7 +9,7 @@ from functools import partial
 
 from systolab.glenside.affine.contraction import Linear, NotAffineError
 from systolab.glenside.affine.view import View
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 
 
 def view(term: g.Term) -> View:

@@ -18,7 +18,7 @@ from systolab.glenside.affine.access import view
 from systolab.glenside.affine.contraction import Axis, Contraction, Linear, NotAffineError, Region
 from systolab.glenside.affine.nest import Role
 from systolab.glenside.affine.view import View
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.rtl.kernel.kernel import affine
 
 # Terms that only rename indices, one to one: a kernel absorbs them in its output addresses.

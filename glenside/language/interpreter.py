@@ -14,7 +14,7 @@ import numpy as np
 from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.dot.product import dot
 from systolab.formats.errors import SystolabError
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.network.network import Tensor as Values
 from systolab.rtl.kernel.kernel import Array, Mode

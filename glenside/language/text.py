@@ -1,4 +1,4 @@
-"""The text form of terms: s-expressions that parse back to the same term.
+"""Reading the text of terms: s-expressions, as `str(term)` writes them.
 
     (compute dot-product (cartesian-product (access (tensor w (8 27)) 1) ... 0))
 
@@ -9,35 +9,23 @@ may be left out at the end where the construct has a default.
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, fields
-from typing import get_type_hints
 
-from systolab.glenside.language.terms import CONSTRUCTS, ShapeError, Term
+from systolab.glenside.language.grammar import CONSTRUCTS
+from systolab.glenside.language.term import ShapeError, Term, signature
+
+__all__ = ["parse"]
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
-_NAME = re.compile(r"[^\s()]+")
 
 Sexp = str | list["Sexp"]
 
 
-def to_text(term: Term) -> str:
-    """One line, fully parenthesised."""
-    parts = [term.head]
-    for value in term.operands():
-        if isinstance(value, Term):
-            parts.append(to_text(value))
-        elif isinstance(value, tuple):
-            parts.append("(" + " ".join(map(str, value)) + ")")
-        else:
-            text = repr(value) if isinstance(value, float) else str(value)
-            if not _NAME.fullmatch(text):
-                raise ShapeError(f"a name in a term must be one word, not {text!r}")
-            parts.append(text)
-    return "(" + " ".join(parts) + ")"
-
-
 def parse(text: str) -> Term:
-    """The term written in `text`. Raises ShapeError on malformed text or ill-formed terms."""
+    """The term written in `text`; `parse(str(term))` is `term`.
+
+    Raises:
+        ShapeError: the text is malformed, or the term is.
+    """
     tokens = _TOKEN.findall(text)
     tree, end = _read(tokens, 0)
     if end != len(tokens):
@@ -63,13 +51,6 @@ def _read(tokens: list[str], start: int) -> tuple[Sexp, int]:
     return items, at + 1
 
 
-def _signature(construct: type[Term]) -> tuple[tuple[str, object, bool], ...]:
-    hints = get_type_hints(construct)
-    return tuple(
-        (f.name, hints[f.name], f.default is not MISSING) for f in fields(construct) if f.init
-    )
-
-
 def _build(tree: Sexp) -> Term:
     if isinstance(tree, str) or not tree or not isinstance(tree[0], str):
         raise ShapeError(f"a term must be '(construct operands..)', not {tree!r}")
@@ -77,14 +58,14 @@ def _build(tree: Sexp) -> Term:
     construct = CONSTRUCTS.get(head)
     if construct is None:
         raise ShapeError(f"a construct must be one of {', '.join(sorted(CONSTRUCTS))}, not {head}")
-    signature = _signature(construct)
-    required = sum(not optional for _, _, optional in signature)
-    if not required <= len(arguments) <= len(signature):
-        raise ShapeError(f"{head} must have {len(signature)} operands, not {len(arguments)}")
+    operands = signature(construct)
+    required = sum(operand.default is None for operand in operands)
+    if not required <= len(arguments) <= len(operands):
+        raise ShapeError(f"{head} must have {len(operands)} operands, not {len(arguments)}")
     return construct(
         *(
-            _value(head, kind, argument)
-            for (_, kind, _), argument in zip(signature, arguments, strict=False)
+            _value(head, operand.kind, argument)
+            for operand, argument in zip(operands, arguments, strict=False)
         )
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from systolab.glenside.language.terms import DATAFLOWS
+from systolab.glenside.language.machine import DATAFLOWS
 from systolab.glenside.rules.rule import Rule
 
 

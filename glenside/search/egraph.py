@@ -11,11 +11,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
-from typing import TypedDict, get_type_hints
+from typing import TypedDict
 
-from systolab.glenside.language.terms import CONSTRUCTS, Dims, Term, Transpose
+from systolab.glenside.language.grammar import CONSTRUCTS
+from systolab.glenside.language.movement import Transpose
+from systolab.glenside.language.term import Dims, Term, signature
 from systolab.glenside.rules.rule import Rule
 
 ITERATION_LIMIT = 100
@@ -36,8 +38,7 @@ def _constructor(head: str) -> str:
 
 
 def _declaration(name: str, construct: type[Term]) -> str:
-    hints = get_type_hints(construct)
-    kinds = (_KINDS[hints[f.name]] for f in fields(construct) if f.init)
+    kinds = (_KINDS[operand.kind] for operand in signature(construct))
     return f"  ({name} {' '.join(kinds)})"
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from systolab.formats.errors import SystolabError
 from systolab.glenside.language.interpreter import evaluate
-from systolab.glenside.language.terms import Term
+from systolab.glenside.language.leaves import tensors
+from systolab.glenside.language.term import Term
 from systolab.glenside.rules.rule import Rule
 from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import ClassId, EGraph, Snapshot
@@ -57,7 +58,7 @@ def checkable(chain: Sequence[Link]) -> bool:
 def check(chain: Sequence[Link]) -> None:
     """Interprets all terms of a chain on random integers; SystolabError unless all are equal."""
     rng = np.random.default_rng(0)
-    values = {leaf.name: rng.integers(-8, 9, leaf.dimensions) for leaf in chain[0].term.tensors()}
+    values = {leaf.name: rng.integers(-8, 9, leaf.dimensions) for leaf in tensors(chain[0].term)}
     expected = evaluate(chain[0].term, values)
     for link in chain[1:]:
         if not np.array_equal(evaluate(link.term, values), expected):

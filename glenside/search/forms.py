@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from systolab.glenside.language.terms import Term
+from systolab.glenside.language.term import Term
 from systolab.glenside.search.egraph import ClassId, Node, Snapshot
 
 

@@ -14,7 +14,8 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.affine.contraction import NotAffineError
 from systolab.glenside.affine.reading import Layer, describe
 from systolab.glenside.language.layout import Layout
-from systolab.glenside.language.terms import DATAFLOWS, Term
+from systolab.glenside.language.machine import DATAFLOWS
+from systolab.glenside.language.term import Term
 from systolab.glenside.language.text import parse
 from systolab.glenside.lowering.block_axes import block_axis
 from systolab.glenside.lowering.kernels import Blocks, Candidate, lower

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.network.network import Layer, Network
 
 MOVEMENT = ("reshape", "flatten", "squeeze", "unsqueeze", "transpose", "identity")
@@ -103,7 +103,7 @@ class Partition:
         term, layers, output, op = self._epilogue(layer, term, has_bias, op)
         slots: dict[str, str] = {}
         bindings: dict[str, g.Term] = {}
-        for leaf in term.tensors():
+        for leaf in g.tensors(term):
             kind = "c" if leaf.name in self.network.constants else "x"
             slot = f"{kind}{sum(name[0] == kind for name in slots)}"
             slots[slot] = leaf.name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.rules import tiling
 from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import EGraph, Node, Snapshot

@@ -11,7 +11,7 @@ from systolab.glenside.affine.contraction import Linear, NotAffineError
 from systolab.glenside.affine.nest import Role
 from systolab.glenside.affine.reading import describe
 from systolab.glenside.affine.view import View
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.interpreter import evaluate
 from systolab.rtl.kernel.kernel import affine
 from tests.glenside.lowering.lowered import check, codes, integers, machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.layout import Layout
 from tests.glenside.rules.soundness import Generator, Terms
 

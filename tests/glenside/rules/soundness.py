@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.rules.rule import Rule
 from systolab.glenside.search.egraph import EGraph

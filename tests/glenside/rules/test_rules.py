@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from egglog.bindings import EggSmolError
 
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.rules.rule import Rule, shape
 from systolab.glenside.rules.rulebook import ALL, BY_NAME
 from tests.glenside.rules.generators import GENERATORS

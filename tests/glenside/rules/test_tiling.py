@@ -11,7 +11,7 @@ import pytest
 from egglog.bindings import EggSmolError
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.language.text import parse
 from systolab.glenside.rules import tiling
@@ -117,7 +117,7 @@ def test_products_reach_tiles(term: g.Term, tile: int, dataflow: str) -> None:
     assert max(array.a.access[-1], array.w.access[-1], *array.a.item) <= tile
     assert not any(isinstance(node, g.CartesianProduct) for node in found.walk())
     rng = np.random.default_rng(0)
-    values = {leaf.name: rng.integers(-8, 9, leaf.dimensions) for leaf in term.tensors()}
+    values = {leaf.name: rng.integers(-8, 9, leaf.dimensions) for leaf in g.tensors(term)}
     np.testing.assert_array_equal(evaluate(found, values), evaluate(term, values))
 
 

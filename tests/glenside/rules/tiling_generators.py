@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from tests.glenside.rules.soundness import Generator, Terms
 
 TILE = 3

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.language import terms as g
+from systolab.glenside.language import grammar as g
 from systolab.glenside.language.text import parse
 from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import EGraph
