@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx.node import Node, Translation
+from systolab.glenside.onnx.registry import translates
 
 
 class _Emitter:
@@ -56,7 +57,8 @@ class _Emitter:
         return self.op("Reshape", x, self.constant(np.array(shape)), output=output)
 
 
-def translate(node: Node) -> Translation:
+@translates("LSTM", "GRU")
+def _recurrent(node: Node) -> Translation:
     """LSTM or GRU, one or two directions; outputs every step, the last, and (LSTM) the cell.
 
     Refused: lengths per sequence, peepholes, clipping, other activations, batch-first layout.
