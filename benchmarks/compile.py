@@ -29,7 +29,7 @@ from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, Program
 from systolab.glenside.search.knowledge import Knowledge
-from systolab.glenside.search.regions import CORES
+from systolab.glenside.search.products import CORES
 from systolab.rtl.kernel.kernel import Array, parse_array
 
 RESNET50 = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"

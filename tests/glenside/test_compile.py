@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry import registry
+from systolab.glenside import compile as compiler
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.execute import execute
 from systolab.glenside.network.network import Network
@@ -290,3 +292,8 @@ def test_layouts_are_chosen_together() -> None:
     assert program.cycles < min(program.policies.values())
     assert not [step for step in program.steps if isinstance(step, CopyStep)]
     assert {type(step) for step in program.steps} == {KernelStep, HostStep}
+
+
+def test_example_in_the_documentation() -> None:
+    results = doctest.testmod(compiler)
+    assert (results.attempted, results.failed) == (7, 0)

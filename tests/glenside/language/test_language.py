@@ -17,7 +17,7 @@ from systolab.glenside.language.interpreter import evaluate
 from systolab.glenside.language.text import parse
 from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import from_model
-from systolab.glenside.search.regions import Partition
+from systolab.glenside.search.regions import partition
 from systolab.rtl.kernel.kernel import Array
 
 X = g.Tensor("x", (2, 3, 4))  # ((2 3 4) ())
@@ -189,7 +189,7 @@ def test_convolutions_as_terms(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     network: Network = from_model(model)
-    (region,) = Partition(network).regions.values()
+    (region,) = partition(network).regions.values()
     rng = np.random.default_rng(3)
     values = {name: rng.integers(-4, 5, network.shapes[name]).astype(np.float32) for name in "xwb"}
     (expected,) = ReferenceEvaluator(model).run(None, values)
