@@ -11,8 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from egglog.bindings import EGraph as Engine
-
 from systolab.glenside.search.extract import Choice
 
 _PROGRAM = """
@@ -136,6 +134,8 @@ class Assembly:
 
     def choices(self, cost: Callable[[Label], int]) -> Mapping[str, list[Choice[Label]]]:
         """Saturates, and returns every way to have every (tensor, layout), in a fixed order."""
+        from egglog.bindings import EGraph as Engine  # slow to import: see search/egraph.py
+
         engine = Engine()
         pieces = (_PROGRAM, *_chunks(self._facts), "(run-schedule (saturate bind))")
         for piece in pieces:

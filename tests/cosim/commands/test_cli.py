@@ -88,7 +88,7 @@ def test_every_listed_command_loads_under_its_name() -> None:
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
-    command = f"{Path(sys.executable)} -m cosim --help | head -c 1"
+    command = f"{Path(sys.executable)} -m systolab --help | head -c 1"
     shell = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, check=True, timeout=120
     )
