@@ -1,8 +1,7 @@
-"""Numerical error in `systolab run`: its options, and the report of what was measured and tried."""
+"""Numerical error of a network: the report of what was measured and tried."""
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,7 +9,6 @@ from typing import Any
 
 from systolab.cosim.accuracy.repair import Trial, repair
 from systolab.cosim.accuracy.trace_error import Calls, Trace, trace
-from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.network.fixed_bias import FixedBias
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.columns import columns
@@ -115,48 +113,21 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def parse_budget(given: str) -> float:
-    """A budget as a fraction, from ``5%`` or ``0.05``.
+def parse_budget(given: str | float) -> float:
+    """A budget as a fraction, from ``"5%"``, ``"0.05"`` or ``0.05``.
 
     Raises:
         SystolabError: it is not a positive number.
     """
-    number = given.removesuffix("%")
+    text = str(given)
+    number = text.removesuffix("%")
     try:
-        value = float(number) / (100 if given.endswith("%") else 1)
+        value = float(number) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1.0
     if not 0 < value < math.inf:
         raise SystolabError(f"Budget must be a positive number or percentage, not {given!r}")
     return value
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `systolab run` that concern numerical error."""
-    group = parser.add_argument_group("numerical error")
-    group.add_argument(
-        "--trace-error",
-        action="store_true",
-        help="show the error of every layer against binary32, and try what repairs it",
-    )
-    group.add_argument(
-        "--budget",
-        default="5%",
-        metavar="E",
-        help="largest error with --trace-error (5%%)",
-    )
-    group.add_argument(
-        "--weight-scales",
-        choices=list(WeightScales),
-        default=WeightScales.TENSOR,
-        help="one scale for each constant weight, or for each of its output channels (tensor)",
-    )
-    group.add_argument(
-        "--fixed-bias",
-        type=int,
-        metavar="B",
-        help="fix every tensor's scale at 2^B instead of fitting it to the data",
-    )
 
 
 def chosen_format(fmt: Format, bias: int | None) -> Format:

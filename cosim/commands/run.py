@@ -3,31 +3,14 @@
 import argparse
 import json
 import tempfile
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from systolab.cosim.accuracy import report as error_report
-from systolab.cosim.case import hardware_model
-from systolab.cosim.divergence import divergence
-from systolab.cosim.network import data, execute, report
-from systolab.cosim.network.block_operands import block_scaled, output_format
+from systolab.cosim.api.run import RunReport
+from systolab.cosim.api.run import run as run_network
+from systolab.cosim.divergence.divergence import WAVES
 from systolab.cosim.network.calibrate import WeightScales
-from systolab.cosim.network.execute import Emulator, Stopwatch
-from systolab.cosim.network.plan import Plan
-from systolab.cosim.network.report import Report
-from systolab.cosim.simulator.model import Model
-from systolab.cosim.terminal.progress import Progress
-from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.errors import SystolabError
-from systolab.formats.registry import registry
-from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.onnx import importer as onnx_import
 from systolab.rtl.hardware.hardware import hardware
-from systolab.rtl.kernel.kernel import Array, parse_array
 
 NAME = "run"
 HELP = "run a network on the software model and on generated RTL, and compare every code and cycle"
@@ -69,55 +52,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (0)")
-    error_report.add_arguments(parser)
+    _add_error_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
     )
 
 
+def _add_error_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that concern numerical error."""
+    group = parser.add_argument_group("numerical error")
+    group.add_argument(
+        "--trace-error",
+        action="store_true",
+        help="show the error of every layer against binary32, and try what repairs it",
+    )
+    group.add_argument(
+        "--budget",
+        default="5%",
+        metavar="E",
+        help="largest error with --trace-error (5%%)",
+    )
+    group.add_argument(
+        "--weight-scales",
+        choices=list(WeightScales),
+        default=WeightScales.TENSOR,
+        help="one scale for each constant weight, or for each of its output channels (tensor)",
+    )
+    group.add_argument(
+        "--fixed-bias",
+        type=int,
+        metavar="B",
+        help="fix every tensor's scale at 2^B instead of fitting it to the data",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
-    start = time.monotonic()
-    # Everything that can be wrong with the command line is found before anything takes long.
-    fmt = error_report.chosen_format(registry.get(args.format), args.fixed_bias)
-    budget = error_report.parse_budget(args.budget)
-    rows, cols = parse_array(args.array)
-    accumulator, scaled = parse_accumulator(args.accumulator), block_scaled(fmt, fmt)
-    out = output_format(args.out_format, fmt, fmt)
-    array = Array(rows, cols, fmt, fmt, out, accumulator, block_scaled=scaled)
-    emulator = Emulator(array, args.engine)
     for path in _outputs(args):
         _check_writable(path)
-    network = onnx_import.load(args.model)
-    dataset = data.load(args.data, network.inputs, args.images, args.seed)
-    marks = [time.monotonic()]
-    scales = WeightScales(args.weight_scales)
-    program = compile_network(network, array, read_through=not scaled)
-    plan = Plan(program, dataset.calibration, scales)
-    marks.append(time.monotonic())
-    model = Model(array, python=True)
-    marks.append(time.monotonic())
-    rtl = Stopwatch(hardware_model(array, model))
-    with Progress("run", len(dataset.calls)) as advance:
-        observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
-    marks.append(time.monotonic())
-    seconds = dict(zip(("compile", "build", "run"), np.diff(marks).tolist(), strict=True))
-    seconds["wall"] = time.monotonic() - start
-    seconds["rtl"] = rtl.seconds
-    result = report.assemble(
-        plan, observed, Path(args.model).name, emulator.engines, dataset, seconds
+    report = run_network(
+        args.model,
+        args.format,
+        array=args.array,
+        out_format=args.out_format,
+        accumulator=args.accumulator,
+        data=args.data,
+        images=args.images,
+        engine=args.engine,
+        seed=args.seed,
+        weight_scales=args.weight_scales,
+        fixed_bias=args.fixed_bias,
+        trace_error=args.trace_error,
+        budget=args.budget,
+        waves=WAVES if args.out is None else args.out,
     )
-    print(report.text(result))
-    if observed.failed is not None and observed.first is not None:
-        print("\n" + divergence.of_run(args, array, observed.failed, observed.first.kernel))
-    structured = result.as_data()
-    if args.trace_error:
-        errors = error_report.report(plan, dataset.calibration, dataset.calls, budget)
-        print("\n" + errors.text())
-        structured["errors"] = errors.as_data()
-    _save(args, result, structured, array)
-    return 0 if result.identical else 1
+    print(report.text())
+    _save(args, report)
+    return 0 if report.identical else 1
 
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
@@ -137,14 +129,13 @@ def _check_writable(path: Path) -> None:
         ) from error
 
 
-def _save(
-    args: argparse.Namespace, result: Report, structured: Mapping[str, Any], array: Array
-) -> None:
+def _save(args: argparse.Namespace, report: RunReport) -> None:
     """Write what `--json` and `--out` ask for."""
-    texts = dict.fromkeys(_outputs(args), json.dumps(structured, indent=2, allow_nan=False) + "\n")
+    document = json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n"
+    texts = dict.fromkeys(_outputs(args), document)
     if args.out is not None:
-        texts[args.out / "report.txt"] = report.text(result) + "\n"
-        for name, source in hardware(array).files.items():
+        texts[args.out / "report.txt"] = report.text() + "\n"
+        for name, source in hardware(report.machine).files.items():
             texts[args.out / "rtl" / name] = source
     for path, content in texts.items():
         try:

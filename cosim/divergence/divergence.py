@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import shlex
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from systolab.cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
-from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.context import Context
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.check.report import Finding
 from systolab.cosim.check.value import comparison
@@ -19,13 +17,13 @@ from systolab.cosim.divergence.expected import Expected
 from systolab.cosim.divergence.locate import locate
 from systolab.cosim.divergence.minimise import Minimised, minimise
 from systolab.cosim.divergence.probes.probe import CORE, Place
-from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.simulator.model import HardwareFaultError, Model, Waveform
 from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file
 from systolab.formats.errors import SystolabError
-from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.block_gemm import product_kernel
-from systolab.rtl.kernel.kernel import Array, Mode
+from systolab.rtl.kernel.kernel import Mode
+
+WAVES = "systolab-divergence"  # folder of the waveforms, if no other is named
 
 _LONGEST = 20_000  # cycles of a case whose whole waveform is read
 _BEFORE, _AFTER = 24, 12  # cycles shown around the place
@@ -48,7 +46,7 @@ class Divergence:
         Args:
             context: the two machines.
             directory: where waveforms go; made when needed.
-            command: the command line that reproduces the difference.
+            command: the command line that reproduces the difference; empty if none does.
             staged: whether the command takes the stage as ``--stage``.
         """
         self._context = context
@@ -66,7 +64,8 @@ class Divergence:
         """Minimise a case on which the machines differ, and say where they part."""
         context = self._context
         small, warm = self._minimised(case)
-        command = f"{self._command} --stage {stage}" if self._staged else self._command
+        staged = self._staged and self._command
+        command = f"{self._command} --stage {stage}" if staged else self._command
         if small is None:
             what = "the difference does not show again on the kernel alone"
             return Finding(f"{stage}: {what}", (("kernel", _shape(case)),), (), command)
@@ -231,20 +230,3 @@ def _shown(waves: Waves, place: Place | None) -> list[str]:
         if signal is not None and not name.rsplit(".", 1)[1][0].isupper():
             result.append(name if signal.width == 1 else f"{name}[{signal.width - 1}:0]")
     return result
-
-
-_RUN_DEFAULTS = {"engine": "auto", "weight_scales": WeightScales.TENSOR}
-
-
-def of_run(args: argparse.Namespace, array: Array, case: Case, kernel: str) -> str:
-    """The first divergence of `systolab run`, as text."""
-    words = ["systolab", "run", args.model, "--format", args.format, "--array", array.name]
-    words += ["--accumulator", str(array.accumulator), "--seed", str(args.seed)]
-    for option in ("data", "images", "fixed_bias", "engine", "weight_scales", "out_format"):
-        value = getattr(args, option)
-        if value not in (None, _RUN_DEFAULTS.get(option)):
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    context = Context(hardware(array), Level.QUICK, args.seed)
-    directory = Path("systolab-divergence") if args.out is None else args.out
-    explained = Divergence(context, directory, shlex.join(words), staged=False)
-    return "\n".join(explained.explain(f"kernel {kernel}", case).lines())

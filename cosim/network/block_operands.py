@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.format import Format
-from systolab.formats.registry import registry
 from systolab.formats.tensor import Codes
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.program import Operand
@@ -20,26 +19,6 @@ from systolab.rtl.kernel.block_streams import a_step, w_step
 from systolab.rtl.kernel.kernel import Array, Kernel
 
 F32 = NDArray[np.float32]
-
-# What a block-scaled array writes by default: the range fits without a scale, and a kernel that
-# reads the tensor puts it in blocks of fewer significant bits.
-BLOCK_SCALED_OUT = "bfloat16"
-
-
-def block_scaled(act: Format, weight: Format) -> bool:
-    """Whether operands of these formats need a block-scaled array."""
-    return act.scaling.block is not None or weight.scaling.block is not None
-
-
-def output_format(given: str | None, act: Format, weight: Format) -> Format:
-    """The format that an array writes: the one that is named, or the default.
-
-    Raises:
-        SystolabError: the name is no format's.
-    """
-    if given is not None:
-        return registry.get(given)
-    return registry.get(BLOCK_SCALED_OUT) if block_scaled(act, weight) else act
 
 
 def host_work(array: Array) -> str:

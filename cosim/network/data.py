@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from systolab.formats.errors import SystolabError
 
 Shapes = Mapping[str, tuple[int, ...]]
 Inputs = dict[str, NDArray[np.float32]]
+Samples: TypeAlias = NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
+Source: TypeAlias = str | Path | Samples | None
 
 DEFAULT_IMAGES = 100
 MAX_CALIBRATION = 128
@@ -72,11 +75,12 @@ def digits_split() -> DigitsSplit:
     )
 
 
-def load(source: str | None, shapes: Shapes, images: int | None, seed: int) -> Dataset:
+def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Dataset:
     """Load what `--data`, `--images` and `--seed` name, for a network with these input shapes.
 
     Args:
-        source: "digits", the path of an `.npz` file, or None for seeded random inputs.
+        source: "digits", the path of an `.npz` file, samples with or without their labels, or
+            None for seeded random inputs.
         shapes: the network's input shapes by name; the first dimension is the batch of one call.
         images: how many samples are scored; None for up to 100.
         seed: of the random inputs.
@@ -94,6 +98,11 @@ def load(source: str | None, shapes: Shapes, images: int | None, seed: int) -> D
         fitting = _shaped(split.calibration_x, shape)
         scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, what)
         return Dataset("digits", _calls(name, shape, fitting, what), *scored)
+    if isinstance(source, np.ndarray):
+        return _samples(source, None, "data", "--data", shapes, images)
+    if isinstance(source, tuple):
+        x, y = source
+        return _samples(np.asarray(x), np.asarray(y), "data", "--data", shapes, images)
     return _npz(Path(source), shapes, images)
 
 
@@ -123,7 +132,7 @@ def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
 
 
 def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
-    """Read `x` (and `y`, where there are labels); the first quarter, at most 128, calibrates."""
+    """Read `x` (and `y`, where there are labels)."""
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -139,9 +148,19 @@ def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
     if "x" not in arrays:
         found = ", ".join(sorted(arrays)) or "none"
         raise SystolabError(f"--data {path} must hold an array named x, not {found}")
-    what = f"--data {path}"
+    return _samples(arrays["x"], arrays.get("y"), path.name, f"--data {path}", shapes, images)
+
+
+def _samples(
+    x: NDArray[Any],
+    y: NDArray[Any] | None,
+    title: str,
+    what: str,
+    shapes: Shapes,
+    images: int | None,
+) -> Dataset:
+    """Samples and labels; the first quarter, at most 128, calibrates."""
     name, shape = _only_input(shapes, what)
-    x = arrays["x"]
     if not (np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating)):
         raise SystolabError(f"{what}: x must be an array of real numbers, not {x.dtype}")
     with np.errstate(over="ignore"):
@@ -149,14 +168,14 @@ def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
     if not np.isfinite(x).all():
         raise SystolabError(f"{what}: x must be finite in binary32, not NaN or infinite")
     batch = _batch(shape, x, what)
-    y = _labels(arrays["y"], len(x), what) if "y" in arrays else None
+    labels = None if y is None else _labels(y, len(x), what)
     part = min(len(x) // 4, MAX_CALIBRATION)
     part -= part % batch
     if part == 0:
         raise SystolabError(f"{what}: x must have at least {4 * batch} samples, not {len(x)}")
     calibration = _calls(name, shape, x[:part], what)
-    rest = None if y is None else y[part:]
-    return Dataset(path.name, calibration, *_limit(name, shape, x[part:], rest, images, what))
+    rest = None if labels is None else labels[part:]
+    return Dataset(title, calibration, *_limit(name, shape, x[part:], rest, images, what))
 
 
 def _labels(y: NDArray[np.generic], count: int, what: str) -> NDArray[np.int64]:

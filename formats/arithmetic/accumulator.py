@@ -97,16 +97,21 @@ class Float:
 
 
 Accumulator: TypeAlias = Exact | Wrap | Saturate | Float32 | Float
+AccumulatorLike: TypeAlias = str | Accumulator
 
 SYNTAX = "exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or float:FORMAT"
 _REGISTER = re.compile(r"(wrap|saturate):(\d{1,9})(?:,([+-]?\d{1,9}))?", re.ASCII)
 
 
-def parse_accumulator(text: str) -> Accumulator:
-    """The accumulator that ``text`` names (the inverse of ``str``).
+def parse_accumulator(text: AccumulatorLike) -> Accumulator:
+    """The accumulator that ``text`` names (the inverse of ``str``); one itself is returned.
 
     Raises SystolabError when ``text`` is not one of ``SYNTAX``.
     """
+    if isinstance(text, Accumulator):
+        return text
+    if not isinstance(text, str):
+        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}")
     spelt = text.strip()
     if spelt == "exact":
         return Exact()

@@ -8,7 +8,7 @@ command line. Every format takes the options ``rounding``, ``saturation``, ``see
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from systolab.formats.errors import SystolabError
 from systolab.formats.families.arguments import Arguments, Family
@@ -19,7 +19,9 @@ from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.registry.plugins import entry_point_families, load_file
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule
 
-__all__ = ["families", "get"]
+__all__ = ["FormatLike", "families", "get"]
+
+FormatLike: TypeAlias = str | Format
 
 
 class _Switches(TypedDict):
@@ -49,15 +51,30 @@ def families() -> tuple[Family, ...]:
     return tuple(family for _, family in sorted(_known().items()))
 
 
-def get(spec: str) -> Format:
+def get(spec: FormatLike) -> Format:
     """The format that a spelling names; ``get(spec).name`` is its canonical spelling.
 
     Formats are immutable, so equal spellings of built-in ones share an instance and its tables.
+    A format itself is returned as it is.
+
+    >>> import systolab as sl
+    >>> fmt = sl.format("adaptivfloat:8,3")
+    >>> fmt.bits, fmt.max
+    (8, 248.0)
+    >>> fmt.values[fmt.encode([1.3, -0.01])]
+    array([1.3125, 0.    ])
 
     Raises:
         SystolabError: Unknown family, wrong parameters or options, or a plug-in whose codes
             contradict each other.
     """
+    if isinstance(spec, Format):
+        return spec
+    if not isinstance(spec, str):
+        raise SystolabError(
+            "Format must be a spelling such as 'adaptivfloat:8,3' or an instance of "
+            f"systolab.Format, not {spec!r}"
+        )
     spec = spec.strip()
     head, _, rest = spec.partition(":")
     if head.endswith(".py"):

@@ -37,8 +37,17 @@ SMALL = 1024  # constants up to this size take part in shape inference
 MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
 
 
-def load(path: str | Path, batch: int = 1, sizes: Mapping[str, int] | None = None) -> Network:
+def load(
+    path: str | Path | Network, batch: int = 1, sizes: Mapping[str, int] | None = None
+) -> Network:
     """Read an ONNX file; batch normalisation is folded into the layers it follows.
+
+    A network itself is returned as it is.
+
+    >>> import systolab as sl
+    >>> network = sl.load("examples/digits_cnn.onnx")
+    >>> [layer.name for layer in network.layers if layer.op == "conv"]
+    ['conv1', 'conv2']
 
     Args:
         path: the file; external data must lie in its folder or below.
@@ -49,6 +58,10 @@ def load(path: str | Path, batch: int = 1, sizes: Mapping[str, int] | None = Non
         SystolabError: the file is not ONNX, uses an unsupported operator, has a dynamic shape, or
             a weight that is NaN or infinite.
     """
+    if isinstance(path, Network):
+        return path
+    if not isinstance(path, str | Path):
+        raise SystolabError(f"Model must be the path of an ONNX file or a Network, not {path!r}")
     file = Path(path)
     try:
         content = file.read_bytes()

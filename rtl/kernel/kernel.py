@@ -365,13 +365,16 @@ class Array:
         return f"{self.rows}x{self.cols}"
 
 
-def parse_array(text: str) -> tuple[int, int]:
-    """Rows and columns of an array written as ROWSxCOLS, for example ``"16x16"``.
+def parse_array(shape: str | tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of an array written as ROWSxCOLS, for example ``"16x16"``, or as a pair.
 
     Raises:
-        SystolabError: the text is not of that form, or a side is outside 1 to 64.
+        SystolabError: the shape is not of that form, or a side is outside 1 to 64.
     """
-    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
+    text = "x".join(map(str, shape)) if isinstance(shape, tuple) else shape
+    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text) if isinstance(text, str) else None
     if match is None or not all(1 <= int(side) <= MAX_SIDE for side in match.groups()):
-        raise SystolabError(f"Array must be ROWSxCOLS with both from 1 to {MAX_SIDE}, not '{text}'")
+        raise SystolabError(
+            f"Array must be ROWSxCOLS with both from 1 to {MAX_SIDE}, not {shape!r}"
+        )
     return int(match[1]), int(match[2])

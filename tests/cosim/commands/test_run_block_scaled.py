@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from systolab import formats
-from systolab.cosim.network.block_operands import output_format
 from systolab.cosim.network.execute import Chain, Emulator
 from systolab.cosim.network.plan import Plan
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.onnx import importer as onnx_import
 from systolab.glenside.program import HostStep, KernelStep
+from systolab.rtl.kernel.configuration import output_format
 from systolab.rtl.kernel.kernel import Array
 from tests.cosim.runs import MODEL, Systolab, matmul
 

@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from systolab import formats
+from systolab.cosim.api import run as api
 from systolab.cosim.case import Case, Device, Outcome, compare, hardware_model
-from systolab.cosim.commands import run as command
-from systolab.cosim.divergence import divergence
 from systolab.cosim.network.execute import Emulator
 from systolab.cosim.simulator import model
 from systolab.cosim.simulator.vcd import read
@@ -42,7 +41,7 @@ def test_one_wrong_element_of_the_emulator_is_found(
                     outcome.o[123] ^= 1
             return outcome
 
-    monkeypatch.setattr(command, "Emulator", Faulty)
+    monkeypatch.setattr(api, "Emulator", Faulty)
     status, out, _, result = systolab(*TINY)
     first = result["first_mismatch"]
     row = next(row for row in result["layers"] if row["name"] == first["kernel"])
@@ -67,7 +66,7 @@ def test_one_wrong_cycle_is_found(systolab: Systolab, monkeypatch: pytest.Monkey
             outcome = super().__call__(case)
             return replace(outcome, cycles=outcome.cycles + (len(case.o) == 64))
 
-    monkeypatch.setattr(command, "Emulator", Late)
+    monkeypatch.setattr(api, "Emulator", Late)
     status, out, _, result = systolab(*TINY)
     first = result["first_mismatch"]
     assert status == 1
@@ -126,7 +125,7 @@ def test_a_sign_fault_in_one_processing_element_is_found(
             cases.append(case)
             return super().__call__(case)
 
-    monkeypatch.setattr(command, "Emulator", Recording)
+    monkeypatch.setattr(api, "Emulator", Recording)
     monkeypatch.setattr(model, "hardware", _subtracting_pe)
     status, out, _, result = systolab(*TINY, "--images", "1")
     fmt = formats.get("adaptivfloat:6,3")
@@ -152,7 +151,7 @@ def test_a_sign_fault_in_one_processing_element_is_found(
 def _plant(monkeypatch: pytest.MonkeyPatch, faulty: Callable[[Array], Hardware]) -> None:
     """Have the run and the divergence finder build sources with a fault."""
     monkeypatch.setattr(model, "hardware", faulty)
-    monkeypatch.setattr(divergence, "hardware", faulty)
+    monkeypatch.setattr(api, "hardware", faulty)
 
 
 def _finding(out: str) -> tuple[str, dict[str, str]]:
@@ -271,7 +270,7 @@ def test_a_fault_of_the_array_is_a_mismatch(
 
         return run
 
-    monkeypatch.setattr(command, "hardware_model", faulty)
+    monkeypatch.setattr(api, "hardware_model", faulty)
     status, out, err, result = systolab(*TINY, "--out", str(tmp_path))
     first = result["first_mismatch"]
     assert status == 1

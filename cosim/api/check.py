@@ -1,0 +1,157 @@
+"""The software and the RTL of a number format, compared stage by stage; and the check checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+from systolab.cosim.api.choices import choice, integer
+from systolab.cosim.api.command_line import command_line, spelt_in_full
+from systolab.cosim.check import stages as all_stages
+from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.machine import Explain
+from systolab.cosim.check.report import Report
+from systolab.cosim.check.stages import Request
+from systolab.cosim.divergence.divergence import WAVES, Divergence
+from systolab.cosim.mutation.campaign import Campaign, campaign
+from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
+from systolab.formats.errors import SystolabError
+from systolab.formats.registry.registry import FormatLike
+from systolab.rtl.codecs import Codec
+from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.kernel.configuration import ArrayLike
+from systolab.rtl.kernel.configuration import array as make_array
+from systolab.rtl.kernel.kernel import Array
+
+__all__ = ["check", "mutate"]
+
+Progress = Callable[[str], None]
+
+
+def check(
+    format: FormatLike | None = None,
+    *,
+    array: ArrayLike = "4x4",
+    weight: FormatLike | None = None,
+    out_format: FormatLike | None = None,
+    accumulator: AccumulatorLike | None = None,
+    codec: str = Codec.AUTO,
+    level: str = Level.NORMAL,
+    seed: int = 0,
+    stages: Collection[str] | None = None,
+    waves: str | Path = WAVES,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """Compare the software and the RTL of a number format: table, blocks, kernels, cycles.
+
+    >>> import systolab as sl
+    >>> report = sl.check("e2m1fn", level="quick", stages=["table", "decoder"])
+    >>> report.passed, [stage.name for stage in report.stages]
+    (True, ['table', 'decoder'])
+    >>> report.verdict
+    'EQUAL: exhaustive in table, decoder'
+
+    Args:
+        format: number format of activations.
+        array: rows and columns, or a whole ``Array``, which brings its formats and accumulator.
+        weight: format of weights; None: as ``format``.
+        out_format: format of outputs; None: as ``format``, bfloat16 where that is block-scaled.
+        accumulator: how products are summed; None: exactly, or in float32 where an exact sum
+            would be too wide.
+        codec: decoders and encoder: ``"table"``, ``"closed"`` forms, or ``"auto"``.
+        level: how much to do: ``"quick"``, ``"normal"`` or ``"full"``.
+        seed: of random inputs.
+        stages: names of the stages to run; None: all that concern the array.
+        waves: folder of the waveform of a first divergence; made when there is one.
+        progress: told the name of every stage before it runs.
+
+    Raises:
+        SystolabError: an argument cannot be used, alone or with the others.
+    """
+    machine = _machine(format, array, weight, out_format, accumulator)
+    effort, built_as = choice("Level", Level, level), choice("Codec", Codec, codec)
+    request = Request(machine, effort, integer("Seed", seed, 0), _names(stages), built_as)
+    whole = isinstance(array, Array)
+    command = command_line(
+        "check",
+        machine.act if whole else format,
+        weight=machine.weight if whole else weight,
+        out=machine.out if whole else out_format,
+        array=machine.name,
+        accumulator=str(machine.accumulator),
+        codec=None if built_as is Codec.AUTO else built_as,
+        quick=effort is Level.QUICK,
+        full=effort is Level.FULL,
+        seed=seed,
+    )
+    if whole and not spelt_in_full(machine):
+        command = ""
+
+    def explainer(context: Context) -> Explain:
+        return Divergence(context, Path(waves), command).explain
+
+    return all_stages.check(request, explainer, progress=progress)
+
+
+def mutate(
+    format: FormatLike | None = None,
+    count: int = 100,
+    *,
+    array: ArrayLike = "4x4",
+    weight: FormatLike | None = None,
+    out_format: FormatLike | None = None,
+    accumulator: AccumulatorLike | None = None,
+    level: str = Level.FULL,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+) -> Campaign:
+    """Plant single faults in the RTL, one at a time, and count those that the check finds.
+
+    >>> import systolab as sl
+    >>> report = sl.mutate("e2m1fn", 4, array="2x2", level="quick")  # doctest: +SKIP
+    >>> len(report.verdicts)  # doctest: +SKIP
+    4
+
+    Args:
+        format: number format of activations.
+        count: how many faults, chosen by seed.
+        array: rows and columns, or a whole ``Array``, which brings its formats and accumulator.
+        weight: format of weights; None: as ``format``.
+        out_format: format of outputs; None: as ``format``, bfloat16 where that is block-scaled.
+        accumulator: how products are summed; None: exactly, or in float32 where an exact sum
+            would be too wide.
+        level: of the check. What its quick level leaves alive goes through this one, too.
+        seed: of the choice and of the check's inputs.
+        progress: told what is being done.
+
+    Raises:
+        SystolabError: an argument cannot be used, or the sound design fails the check.
+    """
+    machine = _machine(format, array, weight, out_format, accumulator)
+    integer("Number of mutants", count, 1)
+    levels = list(dict.fromkeys((Level.QUICK, choice("Level", Level, level))))
+    return campaign(machine, count, integer("Seed", seed, 0), levels, progress)
+
+
+def _machine(
+    format: FormatLike | None,
+    array: ArrayLike,
+    weight: FormatLike | None,
+    out_format: FormatLike | None,
+    accumulator: AccumulatorLike | None,
+) -> Array:
+    made = make_array(array, format, weight=weight, out_format=out_format, accumulator=accumulator)
+    if isinstance(array, Array) or accumulator is not None or made.block_scaled:
+        return made
+    try:
+        specialise(Array(1, 1, made.act, made.weight, made.act, Exact()))
+    except SystolabError:
+        return replace(made, accumulator=Float32())
+    return made
+
+
+def _names(stages: Collection[str] | None) -> Collection[str] | None:
+    if isinstance(stages, str):
+        raise SystolabError(f"Stages must be a list of names, not {stages!r}")
+    return stages

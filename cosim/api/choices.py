@@ -1,0 +1,43 @@
+"""Values that callers give as text or number, checked with one clear sentence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from systolab.formats.errors import SystolabError
+
+__all__ = ["choice", "integer"]
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def choice(name: str, kind: type[_E], value: str) -> _E:
+    """The member of an enumeration with this value.
+
+    Args:
+        name: what is chosen, as it begins an error: ``"Level"``.
+        kind: the enumeration.
+        value: the member or its value.
+
+    Raises:
+        SystolabError: there is no such member.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(kind)
+        raise SystolabError(f"{name} must be one of {known}, not {value!r}") from None
+
+
+def integer(name: str, value: int, least: int) -> int:
+    """An integer that is not too small, as it is.
+
+    Raises:
+        SystolabError: it is no integer, or below ``least``.
+    """
+    if not isinstance(value, int):
+        raise SystolabError(f"{name} must be an integer, not {value!r}")
+    if value < least:
+        raise SystolabError(f"{name} must be at least {least}, not {value}")
+    return value

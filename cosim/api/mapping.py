@@ -1,0 +1,235 @@
+"""A network compiled for an array: dataflow, layouts and predicted cycles, and the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from systolab.cosim.terminal.columns import columns
+from systolab.formats.arithmetic.accumulator import AccumulatorLike
+from systolab.formats.errors import SystolabError
+from systolab.formats.registry.registry import FormatLike
+from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.network import Network
+from systolab.glenside.onnx.importer import load
+from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
+from systolab.glenside.rules import BY_NAME
+from systolab.glenside.search.explain import checkable, explain
+from systolab.glenside.search.knowledge import Knowledge
+from systolab.rtl.kernel.configuration import ArrayLike
+from systolab.rtl.kernel.configuration import array as make_array
+
+__all__ = ["MapReport", "compile", "map"]
+
+
+def compile(
+    model: str | Path | Network,
+    array: ArrayLike = "16x16",
+    format: FormatLike | None = None,
+    *,
+    out_format: FormatLike | None = None,
+    accumulator: AccumulatorLike | None = None,
+    knowledge: Knowledge | None = None,
+) -> Program:
+    """Compile a network: kernels, dataflows and layouts of least total cycles.
+
+    >>> import systolab as sl
+    >>> machine = sl.array("8x8", "adaptivfloat:8,3")
+    >>> program = sl.compile("examples/digits_cnn.onnx", machine)
+    >>> [step.name for step in program.kernels]
+    ['conv1', 'conv2', 'dense1', 'dense2']
+
+    Args:
+        model: an ONNX file, or what ``load`` returned.
+        array: a whole ``Array``, or rows and columns of one; then its format must be given, too.
+        format: number format of weights and activations.
+        out_format: format that the array writes; None: as ``format``, bfloat16 where that is
+            block-scaled.
+        accumulator: how products are summed; None: exactly.
+        knowledge: what earlier compilations for this array learnt; grows.
+
+    Raises:
+        SystolabError: an argument cannot be used, or the knowledge belongs to another array.
+    """
+    machine = make_array(array, format, out_format=out_format, accumulator=accumulator)
+    return compile_network(load(model), machine, knowledge, read_through=not machine.block_scaled)
+
+
+def map(
+    model: str | Path | Network,
+    format: FormatLike | None = None,
+    *,
+    array: ArrayLike = "16x16",
+    out_format: FormatLike | None = None,
+    accumulator: AccumulatorLike | None = None,
+    knowledge: str | Path | None = None,
+) -> MapReport:
+    """Compile a network and report what was chosen for every layer, with the alternatives.
+
+    >>> import systolab as sl
+    >>> report = sl.map("examples/digits_cnn.onnx", "adaptivfloat:8,3", array="8x8")
+    >>> report.program.cycles <= min(report.program.policies.values())
+    True
+
+    Args:
+        model: an ONNX file, or what ``load`` returned.
+        format: number format of weights and activations.
+        array: rows and columns, or a whole ``Array``, which brings its formats and accumulator.
+        out_format: format that the array writes; None: as ``format``, bfloat16 where that is
+            block-scaled.
+        accumulator: how products are summed; None: exactly.
+        knowledge: a file; what it knows is used, and what is learnt is added to it.
+
+    Raises:
+        SystolabError: an argument cannot be used, alone or with the others.
+    """
+    machine = make_array(array, format, out_format=out_format, accumulator=accumulator)
+    known = Knowledge(machine)
+    path = None if knowledge is None else Path(knowledge)
+    if path is not None and path.exists():
+        known = Knowledge.load(path, machine)
+    program = compile(model, machine, knowledge=known)
+    if path is not None:
+        known.save(path)
+    return MapReport(program)
+
+
+@dataclass(frozen=True)
+class MapReport:
+    """What was compiled, and what it was chosen from.
+
+    Attributes:
+        program: the compiled network.
+    """
+
+    program: Program
+
+    def text(self) -> str:
+        """The table of all steps, and totals."""
+        program = self.program
+        heading = (
+            "layer",
+            "operator",
+            "dataflow",
+            "in",
+            "out",
+            "MACs",
+            "cycles",
+            "PE use",
+            "next best",
+        )
+        body = [_row(program, step) for step in program.steps]
+        statistics = program.statistics
+        places = program.array.rows * program.array.cols
+        lines = [
+            columns(heading, body, right=(5, 6, 7)),
+            "",
+            f"{'total':<22}{program.cycles:,} cycles, "
+            f"{sum(s.macs for s in program.kernels) / (program.cycles * places or 1):.1%} PE use",
+            *(
+                f"{name:<22}{cycles:,} cycles, {cycles / (program.cycles or 1):.3f} times as many"
+                for name, cycles in program.policies.items()
+            ),
+            f"{'on the array':<22}{statistics.regions} layers of {statistics.distinct} shapes, "
+            f"{sum(s.macs for s in program.kernels):,} MACs",
+            f"{'known before':<22}{statistics.known} of {statistics.distinct} shapes",
+            f"{'e-graph':<22}{statistics.nodes:,} nodes, {statistics.classes:,} classes, "
+            f"{statistics.iterations} iterations, "
+            + ("saturated" if statistics.saturated else "cut off"),
+        ]
+        return "\n".join(lines)
+
+    def as_data(self) -> dict[str, object]:
+        """Plain data for JSON."""
+        program = self.program
+        return {
+            "array": program.array.name,
+            "cycles": program.cycles,
+            "policies": dict(program.policies),
+            "statistics": vars(program.statistics),
+            "steps": [_step_data(step) for step in program.steps],
+        }
+
+    def explain(self, layer: str) -> str:
+        """All ways known for a layer, and the re-checked chain of rules to the chosen one.
+
+        Raises:
+            SystolabError: there is no such layer, or it does not run on the array.
+        """
+        step = _named(self.program, layer)
+        lines = [f"{step.name}: {step.op}, {step.cycles:,} cycles", "", "ways known, by cycles:"]
+        lines += [f"  {cycles:>12,}  {name}" for name, cycles in step.alternatives.items()]
+        chain = explain(step.source, step.target, step.rules)
+        lines += ["", "chain of rules:", f"  {chain[0].term}"]
+        for link in chain[1:]:
+            assert link.rule is not None
+            lines += [f"= {link.rule}: {BY_NAME[link.rule].meaning}", f"  {link.term}"]
+        verdict = (
+            f"all {len(chain)} terms are equal on random integers"
+            if checkable(chain)
+            else "the terms are too large to be interpreted here; "
+            "the same rules are tested on others"
+        )
+        return "\n".join([*lines, "", f"re-checked: {verdict}"])
+
+
+def _named(program: Program, name: str) -> KernelStep:
+    for step in program.steps:
+        if isinstance(step, KernelStep) and name in step.layers:
+            return step
+        if isinstance(step, HostStep) and name in step.layers:
+            raise SystolabError(f"Layer '{name}' must run on the array, not on the host")
+    raise SystolabError(f"Layer '{name}' must be one of the network's that compute")
+
+
+def _row(program: Program, step: Step) -> tuple[str, ...]:
+    if isinstance(step, HostStep):
+        return (step.name, step.reason, "host", *("",) * 6)
+    if isinstance(step, CopyStep):
+        layouts = (step.source.name, step.target.name)
+        return (step.tensor, "copy", "host", *layouts, "", f"{step.cycles:,}", "", "")
+    places = program.array.rows * program.array.cols
+    inputs = " ".join(
+        operand.layout.name
+        for operand in (step.a, step.w)
+        if operand.tensor not in program.network.constants
+    )
+    return (
+        step.name, step.op, step.kernel.mode.value, inputs, step.o.layout.name, f"{step.macs:,}",
+        f"{step.cycles:,}", f"{step.macs / (places * step.cycles):.1%}", _next_best(step),
+    )  # fmt: skip
+
+
+def _next_best(step: KernelStep) -> str:
+    """The cheapest way that takes a different number of cycles."""
+    for name, cycles in step.alternatives.items():
+        if cycles > step.cycles:
+            return f"{name} {cycles:,}"
+    return ""
+
+
+def _step_data(step: Step) -> dict[str, object]:
+    if isinstance(step, HostStep):
+        return {"kind": "host", "name": step.name, "layers": step.layers, "reason": step.reason}
+    if isinstance(step, CopyStep):
+        return {
+            "kind": "copy",
+            "tensor": step.tensor,
+            "from": step.source.name,
+            "to": step.target.name,
+            "cycles": step.cycles,
+        }
+    return {
+        "kind": "kernel",
+        "name": step.name,
+        "layers": step.layers,
+        "operator": step.op,
+        "dataflow": step.kernel.mode.value,
+        "operands": {
+            name: {"tensor": operand.tensor, "layout": operand.layout.name}
+            for name, operand in (("a", step.a), ("w", step.w), ("o", step.o))
+        },
+        "macs": step.macs,
+        "cycles": step.cycles,
+        "alternatives": dict(step.alternatives),
+    }
