@@ -5,24 +5,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from systolab.cosim.api.describe import list_formats
 from systolab.cosim.terminal.columns import columns
-from systolab.formats import families
 from systolab.formats.describe.comparison import compare_adaptivfloat
 from systolab.formats.errors import SystolabError
 
 NAME = "formats"
 HELP = "list the families of number formats"
-
-_OPTIONS = """\
-A format is spelt family[:parameter,...][,option=value,...], for example posit:8,2 or
-e4m3fn:saturation=none or int:8,rounding=stochastic,seed=7. Options of every format:
-  rounding    nearest-even, nearest-away, toward-zero, up, down, odd, stochastic
-  saturation  finite, propagate (infinities stay), none (overflow gives infinity or NaN)
-  seed        key of stochastic rounding
-  scale       none, pow2, binary32
-  rule        of pow2 scales: floor, ceil, even, rceil
-  block       elements that share a scale
-path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109) are formats, too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    text, plain = _comparison() if args.compare_adaptivfloat else _families()
+    if args.compare_adaptivfloat:
+        text, plain = _comparison()
+    else:
+        listed = list_formats()
+        text, plain = listed.text(), listed.as_data()
     print(text)
     if args.json is not None:
         write_json(args.json, plain)
@@ -50,18 +43,6 @@ def write_json(path: Path, plain: object) -> None:
         path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error
-
-
-def _families() -> tuple[str, object]:
-    body = [
-        (f"{f.name}:{f.parameters}" if f.parameters else f.name, f.example, f.summary)
-        for f in families()
-    ]
-    plain = [
-        {"name": f.name, "parameters": f.parameters, "example": f.example, "summary": f.summary}
-        for f in families()
-    ]
-    return columns(("format", "example", "what it is"), body) + "\n\n" + _OPTIONS, plain
 
 
 def _comparison() -> tuple[str, object]:

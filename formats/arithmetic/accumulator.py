@@ -106,7 +106,15 @@ _REGISTER = re.compile(r"(wrap|saturate):(\d{1,9})(?:,([+-]?\d{1,9}))?", re.ASCI
 def parse_accumulator(text: AccumulatorLike) -> Accumulator:
     """The accumulator that ``text`` names (the inverse of ``str``); one itself is returned.
 
-    Raises SystolabError when ``text`` is not one of ``SYNTAX``.
+    >>> import systolab as sl
+    >>> sl.accumulator("saturate:24")
+    Saturate(bits=24, lsb=None)
+
+    Args:
+        text: one of ``SYNTAX``.
+
+    Raises:
+        SystolabError: ``text`` is none of these.
     """
     if isinstance(text, Accumulator):
         return text

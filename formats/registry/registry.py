@@ -64,6 +64,9 @@ def get(spec: FormatLike) -> Format:
     >>> fmt.values[fmt.encode([1.3, -0.01])]
     array([1.3125, 0.    ])
 
+    Args:
+        spec: ``family[:parameter,...][,option=value,...]``, ``file.py:ClassName``, or a format.
+
     Raises:
         SystolabError: Unknown family, wrong parameters or options, or a plug-in whose codes
             contradict each other.

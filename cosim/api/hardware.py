@@ -1,0 +1,105 @@
+"""The SystemVerilog of an array, with a testbench that needs no Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from systolab.cosim.api.choices import choice
+from systolab.formats.arithmetic.accumulator import AccumulatorLike
+from systolab.formats.errors import SystolabError
+from systolab.formats.registry.registry import FormatLike
+from systolab.rtl.codecs import Codec
+from systolab.rtl.hardware.hardware import Hardware
+from systolab.rtl.hardware.hardware import hardware as generate
+from systolab.rtl.hardware.synthesis import SCRIPT, synthesis_script
+from systolab.rtl.hardware.testbench import MAKEFILE, example_vectors, readme, testbench
+from systolab.rtl.kernel.configuration import ArrayLike
+from systolab.rtl.kernel.configuration import array as make_array
+
+__all__ = ["Design", "hardware"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """The sources of an array, and all that is needed to simulate and synthesise them.
+
+    Attributes:
+        hardware: the sources alone, and what they are specialised to.
+        kernels: how many kernels the testbench runs.
+        files: text of every file by its name in the folder.
+    """
+
+    hardware: Hardware
+    kernels: int
+    files: Mapping[str, str] = field(repr=False)
+
+    def text(self) -> str:
+        """What there is, in one line."""
+        return f"{len(self.hardware.files)} sources, {self.kernels} kernels in the testbench"
+
+    def write(self, folder: str | Path) -> None:
+        """Write all files into a new or empty folder.
+
+        Raises:
+            SystolabError: the folder has contents, or cannot be written.
+        """
+        directory = Path(folder)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if any(directory.iterdir()):
+                raise SystolabError(f"Output folder must be new or empty, not {folder}")
+            for name, text in self.files.items():
+                path = directory / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise SystolabError(
+                f"Output folder must be writable, not {folder} ({error.strerror})"
+            ) from error
+
+
+def hardware(
+    format: FormatLike | None = None,
+    *,
+    array: ArrayLike = "16x16",
+    weight: FormatLike | None = None,
+    out_format: FormatLike | None = None,
+    accumulator: AccumulatorLike | None = None,
+    codec: str = Codec.AUTO,
+) -> Design:
+    """Generate the SystemVerilog of an array, with a self-checking testbench.
+
+    >>> import systolab as sl
+    >>> design = sl.hardware("e4m3fn", array="4x4")
+    >>> "systolab_top.v" in design.files
+    True
+    >>> design.write("build/rtl")  # a new folder, for Verilator, Yosys, ...
+
+    Args:
+        format: number format of activations.
+        array: rows and columns, or a whole ``Array``, which brings its formats and accumulator.
+        weight: format of weights; None: as ``format``.
+        out_format: format of outputs; None: as ``format``, bfloat16 where that is block-scaled.
+        accumulator: how products are summed; None: exactly.
+        codec: decoders and encoder: ``"table"``, ``"closed"`` forms, or ``"auto"``.
+
+    Raises:
+        SystolabError: an argument cannot be used, or such an array cannot be built.
+    """
+    machine = make_array(
+        array, format, weight=weight, out_format=out_format, accumulator=accumulator
+    )
+    generated = generate(machine, choice("Codec", Codec, codec))
+    sources = generated.files
+    vectors = example_vectors(machine)
+    files = {
+        **sources,
+        "files.f": "".join(f"{name}\n" for name in sources),
+        **testbench(machine, vectors),
+        "Makefile": MAKEFILE,
+        SCRIPT: synthesis_script(sources),
+        "README.md": readme(machine, vectors, sources),
+    }
+    return Design(generated, len(vectors), files)
