@@ -19,7 +19,7 @@ from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Floa
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
-from systolab.rtl.hardware.hardware import specialise
+from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.configuration import ArrayLike
 from systolab.rtl.kernel.configuration import array as make_array
 from systolab.rtl.kernel.kernel import Array

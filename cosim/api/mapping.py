@@ -10,10 +10,10 @@ from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
-from systolab.glenside.rules import BY_NAME
+from systolab.glenside.rules.rulebook import BY_NAME
 from systolab.glenside.search.explain import checkable, explain
 from systolab.glenside.search.knowledge import Knowledge
 from systolab.rtl.kernel.configuration import ArrayLike

@@ -29,7 +29,7 @@ from systolab.cosim.terminal.progress import Progress
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
-from systolab.glenside.network import Network
+from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import load
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.configuration import ArrayLike

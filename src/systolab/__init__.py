@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from systolab.formats.registry.registry import get as format
     from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
     from systolab.formats.tensor import QuantizedTensor
-    from systolab.glenside.network import Network
+    from systolab.glenside.network.network import Network
     from systolab.glenside.onnx.importer import load
     from systolab.glenside.program import Program
     from systolab.rtl.kernel.configuration import array
@@ -114,7 +114,7 @@ _HOMES = {
     "MapReport": "cosim.api.mapping:MapReport",
     "Model": "cosim.simulator.model:Model",
     "MutationReport": "cosim.mutation.campaign:Campaign",
-    "Network": "glenside.network:Network",
+    "Network": "glenside.network.network:Network",
     "Program": "glenside.program:Program",
     "QuantizedTensor": "formats.tensor:QuantizedTensor",
     "Rounding": "formats.projection.rounding:Rounding",
