@@ -6,6 +6,8 @@ import json
 
 from systolab.glenside.program import CopyStep, HostStep, Program
 
+__all__ = ["to_dot"]
+
 
 def to_dot(program: Program) -> str:
     """Steps as nodes, tensors as edges; kernels carry dataflow and cycles."""

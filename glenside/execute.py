@@ -16,16 +16,18 @@ from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program
 from systolab.rtl.kernel.kernel import AccessPattern, Kernel, Mode
 
-Floats = NDArray[np.floating]
+__all__ = ["execute"]
+
+_Floats = NDArray[np.floating]
 
 
-def execute(program: Program, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
+def execute(program: Program, feeds: Mapping[str, _Floats]) -> dict[str, _Floats]:
     """Every tensor that the program computes, by name, for the given network inputs."""
-    values: dict[str, Floats] = {**program.network.constants, **feeds}
+    values: dict[str, _Floats] = {**program.network.constants, **feeds}
     layers = {layer.name: layer for layer in program.network.layers}
     for step in program.steps:
         if isinstance(step, KernelStep):
-            values[step.o.tensor] = run_kernel_step(step, values)
+            values[step.o.tensor] = _run_kernel_step(step, values)
         elif isinstance(step, HostStep):
             for name in step.layers:
                 layer = layers[name]
@@ -38,7 +40,7 @@ def execute(program: Program, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
     return values
 
 
-def run_kernel_step(step: KernelStep, values: Mapping[str, Floats]) -> Floats:
+def _run_kernel_step(step: KernelStep, values: Mapping[str, _Floats]) -> _Floats:
     """The tensor that a step computes, in the arithmetic of its operands."""
     a, w = (operand.layout.pack(values[operand.tensor]) for operand in (step.a, step.w))
     bias = None
@@ -46,17 +48,17 @@ def run_kernel_step(step: KernelStep, values: Mapping[str, Floats]) -> Floats:
         assert step.bias_index is not None
         bias = values[step.bias].reshape(-1)[step.bias_index]
     memory = np.zeros(step.o.size, a.dtype)
-    run_kernel(step.kernel, a, w, memory, bias, step.lo, step.hi)
+    _run_kernel(step.kernel, a, w, memory, bias, step.lo, step.hi)
     return step.o.layout.unpack(memory, step.o.shape)
 
 
-def run_kernel(
-    kernel: Kernel, a: Floats, w: Floats, o: Floats, bias: Floats | None, lo: float, hi: float
+def _run_kernel(
+    kernel: Kernel, a: _Floats, w: _Floats, o: _Floats, bias: _Floats | None, lo: float, hi: float
 ) -> None:
-    """Executes a kernel on flat memories; `o` is written in place."""
+    """Executes a kernel on flat memories; ``o`` is written in place."""
     outer, reduction = prod(kernel.outer), prod(kernel.reduction)
     left, right, lanes = _gather(kernel.a, a), _gather(kernel.w, w), kernel.a.lanes
-    sums: Floats
+    sums: _Floats
     if kernel.mode is Mode.WEIGHT_STATIONARY:
         rows = left.reshape(outer, reduction, -1, lanes)
         tiles = right.reshape(outer, reduction, lanes, kernel.w.lanes)
@@ -72,6 +74,6 @@ def run_kernel(
     o[kernel.o.addresses()[active]] = result[active]
 
 
-def _gather(pattern: AccessPattern, memory: Floats) -> Floats:
+def _gather(pattern: AccessPattern, memory: _Floats) -> _Floats:
     active = pattern.active()
     return np.where(active, memory[np.where(active, pattern.addresses(), 0)], memory.dtype.type(0))

@@ -14,6 +14,8 @@ from systolab.glenside.lowering.stream_layout import StreamLayout
 from systolab.glenside.network.network import Network, Shape
 from systolab.rtl.kernel.kernel import Array, Kernel
 
+__all__ = ["CopyStep", "HostStep", "KernelStep", "Operand", "Program", "Statistics", "Step"]
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -149,7 +151,7 @@ class Program:
         network: what was compiled.
         array: for which machine.
         steps: in execution order.
-        policies: total cycles of fixed policies, by name ("all NCHW", ...); None where a policy
+        policies: total cycles of fixed policies, by name ("all NCHW", ...); without those that
             cannot run the network.
         statistics: what compiling took.
     """
@@ -162,6 +164,7 @@ class Program:
 
     @property
     def kernels(self) -> tuple[KernelStep, ...]:
+        """The steps that the array runs, in execution order."""
         return tuple(step for step in self.steps if isinstance(step, KernelStep))
 
     @property

@@ -11,6 +11,8 @@ from systolab.glenside.affine.contraction import Linear, NotAffineError
 from systolab.glenside.affine.view import View
 from systolab.glenside.language import grammar as g
 
+__all__ = ["view"]
+
 
 def view(term: g.Term) -> View:
     """The affine view of an access-pattern term over one tensor.

@@ -15,6 +15,8 @@ from systolab.glenside.affine.nest import TOUCHED, A, Condition, Loop, Nest, O, 
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.network.network import Shape
 
+__all__ = ["Axis", "Contraction", "Linear", "NotAffineError", "Region"]
+
 
 class NotAffineError(SystolabError):
     """A computation that no affine access pattern describes."""

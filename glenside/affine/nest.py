@@ -16,6 +16,8 @@ from enum import StrEnum
 
 from systolab.formats.errors import SystolabError
 
+__all__ = ["TOUCHED", "Condition", "Loop", "Nest", "Role"]
+
 A, W, O, P = range(4)  # noqa: E741 - the operands, in the order of every per-operand tuple
 
 
@@ -101,6 +103,7 @@ class Nest:
 
     @property
     def lengths(self) -> tuple[int, ...]:
+        """How often each loop runs."""
         return tuple(loop.length for loop in self.loops)
 
     def of(self, role: Role) -> tuple[Loop, ...]:

@@ -21,8 +21,10 @@ from systolab.glenside.affine.view import View
 from systolab.glenside.language import grammar as g
 from systolab.rtl.kernel.kernel import affine
 
+__all__ = ["Bias", "Layer", "describe"]
+
 # Terms that only rename indices, one to one: a kernel absorbs them in its output addresses.
-MOVES = (
+_MOVES = (
     g.Access, g.Transpose, g.Squeeze, g.InsertAxis, g.Flatten, g.Reshape, g.ShiftRight,
 )  # fmt: skip
 _SUM = "%sum"  # stands for the array's sums; no tensor of a network is called so
@@ -100,7 +102,7 @@ def _peel(term: g.Term) -> _Peeled:
         return core
 
     while True:
-        if isinstance(term, MOVES):
+        if isinstance(term, _MOVES):
             moves.append(term)
             term = term.children()[0]
         elif isinstance(term, g.Clamp | g.PostProcess):
@@ -119,7 +121,7 @@ def _peel(term: g.Term) -> _Peeled:
 
 
 def _is_zero(term: g.Term) -> bool:
-    while isinstance(term, (*MOVES, g.Broadcast)):
+    while isinstance(term, (*_MOVES, g.Broadcast)):
         term = term.children()[0]
     return isinstance(term, g.Literal) and term.value == 0.0
 

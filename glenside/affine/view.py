@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from systolab.glenside.affine.contraction import Linear, NotAffineError
 from systolab.glenside.network.network import Shape
 
+__all__ = ["View"]
+
 
 @dataclass(frozen=True)
 class View:

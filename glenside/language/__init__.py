@@ -1,1 +1,1 @@
-"""The language: its constructs (`grammar`: all on one page), their text, values and layouts."""
+"""The language: its constructs (``grammar``: all on one page), their text, values and layouts."""

@@ -9,7 +9,7 @@ __all__ = ["Access", "CartesianProduct", "Pair", "ShiftRight", "Windows"]
 
 @construct("access")
 class Access(Term):
-    """Splits the dimensions anew: the first `split` are access dimensions."""
+    """Splits the dimensions anew: the first ``split`` are access dimensions."""
 
     a: Term
     split: int
@@ -34,8 +34,9 @@ class ShiftRight(Term):
 
 @construct("cartesian-product")
 class CartesianProduct(Term):
-    """Every access of `a` beside every access of `b`, sharing the first `batch` access dimensions.
+    """Every access of ``a`` beside every access of ``b``.
 
+    The first ``batch`` access dimensions are shared:
     ((B.., M..), I) and ((B.., N..), I) give ((B.., M.., N..), (2, I..)).
     """
 

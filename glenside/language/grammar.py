@@ -1,7 +1,7 @@
 """The language on one page: all that a term can be, its operands in order, and what it means.
 
 A term's dimensions are split in two: ((A) (I)). The *access* dimensions A are iterated over, the
-*item* dimensions I are what each iteration yields. Operands without defaults must be given.
+*item* dimensions I are what each iteration yields. Operands without defaults must be given::
 
     leaves
       tensor(str name, dims dimensions)      -- a named tensor, ((dimensions) ())
@@ -59,7 +59,7 @@ A term's dimensions are split in two: ((A) (I)). The *access* dimensions A are i
     dataflow = weight-stationary | output-stationary
 
 In text a term is an s-expression, its operands in this order: (access (tensor x (2 3)) 1).
-Shape rules stand in the modules named below, values in `interpreter`.
+Shape rules stand in the modules named below, values in ``interpreter``.
 
 Source: Smith et al., MAPS 2021; batched cartesian products, dilation, clamps, memory and what runs
 on the machine are additions of this project.

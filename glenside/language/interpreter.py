@@ -1,6 +1,6 @@
 """Values of terms: every construct, hardware included, in binary32 or on exact numbers.
 
-`evaluate` is the semantics that rewrites are checked against.
+``evaluate`` is the semantics that rewrites are checked against.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from systolab.glenside.language.layout import Layout
 from systolab.glenside.network.network import Tensor as Values
 from systolab.rtl.kernel.kernel import Array, Mode
 
+__all__ = ["evaluate"]
+
 
 def evaluate(term: g.Term, tensors: Mapping[str, Values], array: Array | None = None) -> Values:
-    """The value of `term`, with the shape `term.dims`.
+    """The value of ``term``, with the shape ``term.dims``.
 
     Args:
         term: what to evaluate.
         tensors: the value of every tensor leaf by name. Their dtype is the arithmetic's: binary32,
             binary64, or integers, on which sums are exact whatever their order.
-        array: if given, `systolic-array` works in its formats and its accumulator: operands are
+        array: if given, ``systolic-array`` works in its formats and its accumulator: operands are
             quantised with a scale fitted to each, sums are rounded to binary32.
 
     Raises:

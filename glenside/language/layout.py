@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from systolab.formats.errors import SystolabError
 from systolab.glenside.network.network import Shape, Tensor
 
-ALPHABETS = ("NCDHW", "OIDHW", "ABCDEFGH")
-ROW_MAJOR = {1: "A", 2: "NC", 3: "ABC", 4: "NCHW"}
+__all__ = ["Layout", "Piece", "Strides"]
+
+_ALPHABETS = ("NCDHW", "OIDHW", "ABCDEFGH")
+_ROW_MAJOR = {1: "A", 2: "NC", 3: "ABC", 4: "NCHW"}
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Layout:
         tokens = re.findall(r"([0-9]*)([A-Za-z])", name)
         capitals = [letter for _, letter in tokens if letter.isupper()]
         blocked = [letter.upper() for _, letter in tokens if letter.islower()]
-        alphabet = next((a for a in ALPHABETS if set(capitals) <= set(a)), None)
+        alphabet = next((a for a in _ALPHABETS if set(capitals) <= set(a)), None)
         if alphabet is None:
-            known = ", ".join(ALPHABETS)
+            known = ", ".join(_ALPHABETS)
             raise SystolabError(f"Layout must take its capitals from one of {known}, not '{name}'")
         if len(set(capitals)) < len(capitals) or len(set(blocked)) < len(blocked):
             raise SystolabError(f"Layout must name a dimension or block once, not as in '{name}'")
@@ -87,10 +89,16 @@ class Layout:
 
     @staticmethod
     def row_major(rank: int) -> Layout:
-        """The layout of a plain array of that many dimensions."""
-        if not 1 <= rank <= len(ALPHABETS[2]):
-            raise SystolabError(f"Layout must have 1 to {len(ALPHABETS[2])} dimensions, not {rank}")
-        return Layout.parse(ROW_MAJOR.get(rank, ALPHABETS[2][:rank]))
+        """The layout of a plain array of that many dimensions.
+
+        Raises:
+            SystolabError: there is no layout of so many dimensions.
+        """
+        if not 1 <= rank <= len(_ALPHABETS[2]):
+            raise SystolabError(
+                f"Layout must have 1 to {len(_ALPHABETS[2])} dimensions, not {rank}"
+            )
+        return Layout.parse(_ROW_MAJOR.get(rank, _ALPHABETS[2][:rank]))
 
     @property
     def name(self) -> str:
@@ -107,6 +115,7 @@ class Layout:
 
     @property
     def rank(self) -> int:
+        """Number of dimensions of the tensors it lays out."""
         return len(self.letters)
 
     def block(self, dim: int) -> int:

@@ -49,7 +49,7 @@ def tensors(term: Term) -> tuple[Tensor, ...]:
 
 
 def substitute(term: Term, bindings: Mapping[str, Term]) -> Term:
-    """`term` with tensor leaves replaced by name."""
+    """``term`` with tensor leaves replaced by name."""
     memo: dict[Term, Term] = {}
 
     def visit(node: Term) -> Term:

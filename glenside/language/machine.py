@@ -11,9 +11,9 @@ DATAFLOWS = ("weight-stationary", "output-stationary")
 
 @construct("systolic-array")
 class SystolicArray(Term):
-    """A matrix product on the array, batched over the first `batch` access dimensions.
+    """A matrix product on the array, batched over the first ``batch`` access dimensions.
 
-    `a` ((B.., M), (K)) streams through rows, `w` ((B.., N), (K)) is the other operand; gives
+    ``a`` ((B.., M), (K)) streams through rows, ``w`` ((B.., N), (K)) is the other operand; gives
     ((B.., M, N), ()). The value is that of the dot products; the dataflow is a promise to run so.
     """
 
@@ -47,7 +47,7 @@ class SystolicArray(Term):
 class PostProcess(Term):
     """What the array does to its sums before they leave: clamp(a + bias, lo, hi).
 
-    `bias` has the shape of `a`; infinite limits mean none.
+    ``bias`` has the shape of ``a``; infinite limits mean none.
     """
 
     a: Term
@@ -64,7 +64,7 @@ class PostProcess(Term):
 
 @construct("block-diagonal")
 class BlockDiagonal(Term):
-    """Groups of `size` batch elements as one matrix: ((G, N), (K)) gives ((G/c, c*N), (c*K)).
+    """Groups of ``size`` batch elements as one matrix: ((G, N), (K)) gives ((G/c, c*N), (c*K)).
 
     Row i*N + n of a group holds element i's row n in columns i*K..(i+1)*K-1, zeros elsewhere.
     """

@@ -12,7 +12,7 @@ __all__ = ["Load", "Store"]
 class Store(Term):
     """A tensor ((dims), ()) as memory: ((size), ()) codes in the given layout.
 
-    Layout names are those that `Layout.parse` reads.
+    Layout names are those that ``Layout.parse`` reads.
     """
 
     a: Term

@@ -15,17 +15,9 @@ from systolab.glenside.language.term import (
 )
 
 __all__ = [
-    "PADDINGS",
-    "Broadcast",
-    "Concatenate",
-    "Flatten",
-    "InsertAxis",
-    "Pad",
-    "Reshape",
-    "Slice",
-    "Squeeze",
-    "Transpose",
-]
+    "PADDINGS", "Broadcast", "Concatenate", "Flatten", "InsertAxis", "Pad", "Reshape", "Slice",
+    "Squeeze", "Transpose",
+]  # fmt: skip
 
 PADDINGS = ("zero", "min")
 
@@ -134,7 +126,7 @@ class Squeeze(Term):
 
 @construct("insert-axis")
 class InsertAxis(Term):
-    """Adds a dimension of size 1 at `axis`; at most at the split it becomes an access dimension."""
+    """Adds a dimension of size 1 at ``axis``; up to the split it is an access dimension."""
 
     a: Term
     axis: int
@@ -149,7 +141,7 @@ class InsertAxis(Term):
 
 @construct("broadcast")
 class Broadcast(Term):
-    """Repeats dimensions of size 1 up to `dimensions`; the number of dimensions stays."""
+    """Repeats dimensions of size 1 up to ``dimensions``; the number of dimensions stays."""
 
     a: Term
     dimensions: Dims
@@ -169,7 +161,7 @@ class Broadcast(Term):
 
 @construct("flatten")
 class Flatten(Term):
-    """Collapses each side to one dimension, but for the first `keep` access dimensions.
+    """Collapses each side to one dimension, but for the first ``keep`` access dimensions.
 
     A side without dimensions stays so.
     """

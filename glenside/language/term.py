@@ -119,7 +119,7 @@ class Term(ABC):
         yield from visit(self)
 
     def __str__(self) -> str:
-        """The term in text, on one line: what `text.parse` reads.
+        """The term in text, on one line: what ``text.parse`` reads.
 
         Raises:
             ShapeError: a name in it is not one word.
@@ -164,7 +164,7 @@ class Operand:
 
     Attributes:
         name: of the field.
-        kind: `Term`, `Dims`, int, float or str.
+        kind: ``Term``, ``Dims``, int, float or str.
         default: its value where it is left out; None where it must be given.
     """
 
@@ -185,13 +185,21 @@ def signature(construct: type[Term]) -> tuple[Operand, ...]:
 
 
 def require(condition: bool, thing: str, requirement: str, value: object) -> None:
-    """Raises ShapeError "<thing> must be <requirement>, not <value>" unless the condition holds."""
+    """States a condition that operands must meet.
+
+    Raises:
+        ShapeError: "<thing> must be <requirement>, not <value>"; the condition does not hold.
+    """
     if not condition:
         raise ShapeError(f"{thing} must be {requirement}, not {value}")
 
 
 def require_axis(axis: int, ndim: int, name: str) -> None:
-    """Raises ShapeError unless `axis` is one of `ndim` dimensions, counted from 0."""
+    """States that ``axis`` is one of ``ndim`` dimensions, counted from 0.
+
+    Raises:
+        ShapeError: it is not.
+    """
     require(0 <= axis < ndim, f"{name}: axis", f"in 0..{ndim - 1}", axis)
 
 

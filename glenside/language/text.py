@@ -1,4 +1,4 @@
-"""Reading the text of terms: s-expressions, as `str(term)` writes them.
+"""Reading the text of terms: s-expressions, as ``str(term)`` writes them.
 
     (compute dot-product (cartesian-product (access (tensor w (8 27)) 1) ... 0))
 
@@ -17,11 +17,11 @@ __all__ = ["parse"]
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
-Sexp = str | list["Sexp"]
+_Sexp = str | list["_Sexp"]
 
 
 def parse(text: str) -> Term:
-    """The term written in `text`; `parse(str(term))` is `term`.
+    """The term written in ``text``; ``parse(str(term))`` is ``term``.
 
     Raises:
         ShapeError: the text is malformed, or the term is.
@@ -33,7 +33,7 @@ def parse(text: str) -> Term:
     return _build(tree)
 
 
-def _read(tokens: list[str], start: int) -> tuple[Sexp, int]:
+def _read(tokens: list[str], start: int) -> tuple[_Sexp, int]:
     if start >= len(tokens):
         raise ShapeError("a term must have balanced parentheses, not end early")
     token = tokens[start]
@@ -41,7 +41,7 @@ def _read(tokens: list[str], start: int) -> tuple[Sexp, int]:
         raise ShapeError("a term must have balanced parentheses, not a stray ')'")
     if token != "(":
         return token, start + 1
-    items: list[Sexp] = []
+    items: list[_Sexp] = []
     at = start + 1
     while at < len(tokens) and tokens[at] != ")":
         item, at = _read(tokens, at)
@@ -51,7 +51,7 @@ def _read(tokens: list[str], start: int) -> tuple[Sexp, int]:
     return items, at + 1
 
 
-def _build(tree: Sexp) -> Term:
+def _build(tree: _Sexp) -> Term:
     if isinstance(tree, str) or not tree or not isinstance(tree[0], str):
         raise ShapeError(f"a term must be '(construct operands..)', not {tree!r}")
     head, arguments = tree[0], tree[1:]
@@ -70,7 +70,7 @@ def _build(tree: Sexp) -> Term:
     )
 
 
-def _value(head: str, kind: object, tree: Sexp) -> object:
+def _value(head: str, kind: object, tree: _Sexp) -> object:
     if kind is Term:
         return _build(tree)
     try:

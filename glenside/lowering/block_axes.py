@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from systolab.glenside.affine.contraction import Contraction, NotAffineError, Region
 from systolab.glenside.affine.nest import Role
 
+__all__ = ["BlockAxis", "block_axis"]
+
 
 @dataclass(frozen=True)
 class BlockAxis:

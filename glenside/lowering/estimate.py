@@ -9,6 +9,8 @@ import math
 
 from systolab.rtl.kernel.kernel import AccessPattern, Kernel, Mode
 
+__all__ = ["estimated_cycles"]
+
 
 def estimated_cycles(kernel: Kernel, line: int) -> int:
     """Cycles of the busiest unit, without start-up and drain latencies."""

@@ -30,6 +30,8 @@ from systolab.rtl.kernel.kernel import (
     Mode,
 )
 
+__all__ = ["Blocks", "Candidate", "lower"]
+
 
 @dataclass(frozen=True)
 class Candidate:

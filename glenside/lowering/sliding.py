@@ -12,6 +12,8 @@ import dataclasses
 
 from systolab.glenside.affine.nest import A, Condition, Loop, Nest, O, P, Role, W
 
+__all__ = ["Slid", "slides"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Slid:
@@ -22,7 +24,7 @@ class Slid:
     column: str
 
 
-def slide(nest: Nest, row: str, tap: str, lanes: int, columns: int) -> Slid | None:
+def _slide(nest: Nest, row: str, tap: str, lanes: int, columns: int) -> Slid | None:
     """The row loop x and the reduction loop k of a sliding window recombined; None if they are not.
 
     With x = t*X + j (``t`` outputs a tile), stride s and i = s*j + k: X stays a row loop, j becomes
@@ -82,7 +84,7 @@ def slides(nest: Nest, lanes: int, columns: int) -> list[Slid]:
     for loop in nest.of(Role.COLUMN):
         own *= loop.length
     found = [
-        slide(nest, row.name, tap.name, lanes, columns)
+        _slide(nest, row.name, tap.name, lanes, columns)
         for row in nest.of(Role.ROW)
         for tap in nest.of(Role.REDUCTION)
         if tap.length > 1

@@ -15,6 +15,8 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.network.network import Shape, Tensor
 from systolab.rtl.kernel.kernel import AccessPattern, affine
 
+__all__ = ["Selection", "StreamLayout"]
+
 
 @dataclass(frozen=True)
 class Selection:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from systolab.glenside.network.network import Layer, Network, Tensor
 
-Doubles = NDArray[np.float64]
+__all__ = ["fold"]
+
+_Doubles = NDArray[np.float64]
 
 
 def fold(network: Network) -> Network:
@@ -30,7 +32,7 @@ def fold(network: Network) -> Network:
     shapes = dict(network.shapes)
     constants = dict(network.constants)
     layers = {layer.name: layer for layer in network.layers}
-    pending: dict[str, tuple[Doubles, Doubles]] = {}  # factor and offset of absorbing layers
+    pending: dict[str, tuple[_Doubles, _Doubles]] = {}  # factor and offset of absorbing layers
     for layer in network.layers:
         if layer.op == "gemm" and _absorbs(layer, network) and not _plain(layer):
             size = network.shapes[layer.outputs[0]][-1]
@@ -98,7 +100,7 @@ def _plain(layer: Layer) -> bool:
 
 def _affine(
     layer: Layer, network: Network, rank: int, channels: int, core: str
-) -> tuple[Doubles, Doubles] | None:
+) -> tuple[_Doubles, _Doubles] | None:
     """The layer as factor and offset of every channel, if it is no more than that."""
     if layer.op == "batch_normalization":
         gamma, beta, mean, variance = (
@@ -120,7 +122,7 @@ def _affine(
 
 
 def _scaled(
-    core: Layer, factor: Doubles, offset: Doubles, constants: dict[str, Tensor]
+    core: Layer, factor: _Doubles, offset: _Doubles, constants: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     weight = constants[core.inputs[1]].astype(np.float64)
     alpha, beta = (core.number(n) if core.op == "gemm" else 1.0 for n in ("alpha", "beta"))

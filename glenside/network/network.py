@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
 
+__all__ = ["Attribute", "Layer", "Network", "Shape", "Tensor"]
+
 Tensor: TypeAlias = NDArray[Any]  # float32, int32, int64 or bool: known only when a model is read
 Shape: TypeAlias = tuple[int, ...]
 Attribute: TypeAlias = int | float | str | tuple[int, ...] | tuple[float, ...]
@@ -38,28 +40,44 @@ class Layer:
     attributes: Mapping[str, Attribute]
 
     def ints(self, name: str) -> tuple[int, ...]:
-        """The attribute as integers."""
+        """The attribute as integers.
+
+        Raises:
+            SystolabError: the layer has no such attribute, or it is of another kind.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, tuple):
             raise SystolabError(self._complaint(name, "a list of integers", value))
         return tuple(int(item) for item in value)
 
     def integer(self, name: str) -> int:
-        """The attribute as an integer."""
+        """The attribute as an integer.
+
+        Raises:
+            SystolabError: the layer has no such attribute, or it is of another kind.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, int):
             raise SystolabError(self._complaint(name, "an integer", value))
         return value
 
     def number(self, name: str) -> float:
-        """The attribute as a number."""
+        """The attribute as a number.
+
+        Raises:
+            SystolabError: the layer has no such attribute, or it is of another kind.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, int | float):
             raise SystolabError(self._complaint(name, "a number", value))
         return float(value)
 
     def text(self, name: str) -> str:
-        """The attribute as text."""
+        """The attribute as text.
+
+        Raises:
+            SystolabError: the layer has no such attribute, or it is of another kind.
+        """
         value = self.attributes.get(name)
         if not isinstance(value, str):
             raise SystolabError(self._complaint(name, "text", value))

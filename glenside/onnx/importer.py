@@ -24,17 +24,19 @@ from systolab.glenside.onnx.node import Node, read_tensor
 from systolab.glenside.onnx.operators import TRANSLATORS, VALUES
 from systolab.glenside.operators import host
 
+__all__ = ["from_model", "load"]
+
 # Floating-point types that become binary32 on import; wider ones are rounded once.
-FLOATS = (
+_FLOATS = (
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
 )  # fmt: skip
-INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+_INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 # What onnx raises for models that break its rules; text that is not UTF-8 is a ValueError.
-INVALID = (onnx.checker.ValidationError, shape_inference.InferenceError, ValueError)
-DOMAIN = ("", "ai.onnx")
-SMALL = 1024  # constants up to this size take part in shape inference
+_INVALID = (onnx.checker.ValidationError, shape_inference.InferenceError, ValueError)
+_DOMAIN = ("", "ai.onnx")
+_SMALL = 1024  # constants up to this size take part in shape inference
 # Operators that may read an infinite constant: masks and bounds, not weights.
-MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
+_MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
 
 
 def load(
@@ -100,7 +102,7 @@ def from_model(
         raise SystolabError(f"Batch must be at least 1, not {batch}")
     try:
         onnx.checker.check_model(model)
-    except INVALID as problem:
+    except _INVALID as problem:
         reason = str(problem).strip().split("\n", 1)[0]
         raise SystolabError(f"Model must be valid ONNX: {reason}") from None
     return _Importer(_inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
@@ -110,7 +112,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without functions: its own, and those by which ONNX defines rare operators."""
     if model.functions:
         model = inliner.inline_local_functions(model)
-    kinds = {node.op_type for node in model.graph.node if node.domain in DOMAIN}
+    kinds = {node.op_type for node in model.graph.node if node.domain in _DOMAIN}
     composed = kinds & {schema.name for schema in onnx.defs.get_function_ops()} - set(TRANSLATORS)
     if not composed:
         return model
@@ -118,7 +120,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     explicit = onnx.ModelProto()
     explicit.CopyFrom(model)
     for node in explicit.graph.node:  # the inliner leaves out attributes that have their default
-        if node.domain in DOMAIN and node.op_type in composed:
+        if node.domain in _DOMAIN and node.op_type in composed:
             schema = onnx.defs.get_schema(node.op_type, _opset(model), "")
             written = {item.name for item in node.attribute}
             node.attribute.extend(
@@ -134,7 +136,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    return next((item.version for item in model.opset_import if item.domain in DOMAIN), 1)
+    return next((item.version for item in model.opset_import if item.domain in _DOMAIN), 1)
 
 
 def _load_external_data(model: onnx.ModelProto, folder: Path) -> None:
@@ -243,7 +245,7 @@ class _Importer:
 
     def _input_shape(self, value: onnx.ValueInfoProto) -> Shape:
         kind = value.type.tensor_type
-        if not value.type.HasField("tensor_type") or kind.elem_type not in (*FLOATS, *INTEGERS):
+        if not value.type.HasField("tensor_type") or kind.elem_type not in (*_FLOATS, *_INTEGERS):
             raise SystolabError(
                 f"Input '{value.name}' must be a tensor of a floating-point type, int32, int64 or "
                 "bool"
@@ -269,7 +271,7 @@ class _Importer:
     def _node(self, proto: onnx.NodeProto) -> None:
         name = self._unique(proto.name or f"{proto.op_type.lower()}_{len(self.names)}")
         translator = TRANSLATORS.get(proto.op_type)
-        if proto.domain not in DOMAIN or translator is None:
+        if proto.domain not in _DOMAIN or translator is None:
             domain = f" of domain '{proto.domain}'" if proto.domain else ""
             raise SystolabError(
                 f"Operator {proto.op_type}{domain} (node '{name}') is not supported"
@@ -330,14 +332,14 @@ class _Importer:
         values = {
             old: numpy_helper.from_array(np.ascontiguousarray(self.constants[new]))
             for old, new in given
-            if new in self.constants and self.constants[new].size <= SMALL
+            if new in self.constants and self.constants[new].size <= _SMALL
         }
         schema = onnx.defs.get_schema(proto.op_type, self.opset, "")
         try:
             found = shape_inference.infer_node_outputs(
                 schema, proto, known, values, opset_imports=self.imports
             )
-        except INVALID as problem:
+        except _INVALID as problem:
             reason = str(problem).strip().split("\n", 1)[0]
             raise SystolabError(
                 f"Operator {proto.op_type} (node '{name}') must fit its inputs: {reason}"
@@ -362,7 +364,7 @@ class _Importer:
             finite = np.isfinite(distinct)
             if finite.all():
                 continue
-            masks = all(layer.op in MASKING for layer in self.layers if name in layer.inputs)
+            masks = all(layer.op in _MASKING for layer in self.layers if name in layer.inputs)
             if masks and not np.isnan(distinct).any():
                 continue
             where = np.unravel_index(int(np.argmin(finite)), distinct.shape)
@@ -372,4 +374,4 @@ class _Importer:
 
 
 def _element(kind: int) -> int:
-    return TensorProto.FLOAT if kind in FLOATS else kind
+    return TensorProto.FLOAT if kind in _FLOATS else kind

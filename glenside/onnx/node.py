@@ -13,6 +13,8 @@ from onnx import numpy_helper
 from systolab.formats.errors import SystolabError
 from systolab.glenside.network.network import Attribute, Shape, Tensor
 
+__all__ = ["Node", "Translation", "read_tensor"]
+
 
 @dataclass(frozen=True)
 class Translation:
@@ -25,7 +27,7 @@ class Translation:
     nodes: tuple[onnx.NodeProto, ...] | None = None
 
 
-LIMIT = 1 << 31  # elements of a tensor; the machine's addresses end there too
+_LIMIT = 1 << 31  # elements of a tensor; the machine's addresses end there too
 
 
 def read_tensor(proto: onnx.TensorProto, name: str) -> Tensor:
@@ -137,8 +139,8 @@ class Node:
 
     def bounded(self, shape: Shape) -> Shape:
         """The shape, unless it is negative or beyond all memory."""
-        if min(shape, default=0) < 0 or math.prod(shape) > LIMIT:
-            raise self.error(f"must give a tensor of at most {LIMIT} elements, not {shape}")
+        if min(shape, default=0) < 0 or math.prod(shape) > _LIMIT:
+            raise self.error(f"must give a tensor of at most {_LIMIT} elements, not {shape}")
         return shape
 
     def static(self, index: int) -> Tensor:

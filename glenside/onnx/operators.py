@@ -20,9 +20,9 @@ from systolab.glenside.onnx import (
 from systolab.glenside.onnx.registry import TRANSLATORS
 from systolab.glenside.onnx.values import VALUES
 
-__all__ = ["FAMILIES", "TRANSLATORS", "VALUES"]
+__all__ = ["TRANSLATORS", "VALUES"]
 
 # Importing them fills TRANSLATORS.
-FAMILIES = (
+_FAMILIES = (
     linear, movement, normalization, pointwise, pooling, recurrent, reduction, resize, values,
 )  # fmt: skip

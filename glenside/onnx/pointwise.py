@@ -9,7 +9,7 @@ from systolab.glenside.onnx.node import Node, Translation
 from systolab.glenside.onnx.registry import layer, translates
 
 # Operators without parameters: elementwise, operands broadcast.
-PLAIN = {
+_PLAIN = {
     "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Add": "add", "And": "and", "Asin": "asin",
     "Asinh": "asinh", "Atan": "atan", "Atanh": "atanh", "Ceil": "ceil", "Cos": "cos",
     "Cosh": "cosh", "Div": "div", "Equal": "equal", "Erf": "erf", "Exp": "exp", "Floor": "floor",
@@ -24,7 +24,7 @@ PLAIN = {
 }  # fmt: skip
 
 # Activations: operator, default alpha, default beta or gamma.
-PARAMETRIC: dict[str, tuple[str, dict[str, float]]] = {
+_PARAMETRIC: dict[str, tuple[str, dict[str, float]]] = {
     "LeakyRelu": ("leaky_relu", {"alpha": 0.01}),
     "Elu": ("elu", {"alpha": 1.0}),
     "Celu": ("celu", {"alpha": 1.0}),
@@ -34,16 +34,16 @@ PARAMETRIC: dict[str, tuple[str, dict[str, float]]] = {
 }
 
 
-@translates(*PLAIN)
+@translates(*_PLAIN)
 def _plain(node: Node) -> Translation:
     if node.integer("broadcast", 0):
         raise node.error("must not use the broadcasting of operator sets before 7")
-    return layer(node, PLAIN[node.proto.op_type])
+    return layer(node, _PLAIN[node.proto.op_type])
 
 
-@translates(*PARAMETRIC)
+@translates(*_PARAMETRIC)
 def _parametric(node: Node) -> Translation:
-    op, defaults = PARAMETRIC[node.proto.op_type]
+    op, defaults = _PARAMETRIC[node.proto.op_type]
     return Translation(
         op, node.data(1), {name: node.number(name, value) for name, value in defaults.items()}
     )

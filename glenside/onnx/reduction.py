@@ -5,7 +5,7 @@ from __future__ import annotations
 from systolab.glenside.onnx.node import Node, Translation
 from systolab.glenside.onnx.registry import layer, translates
 
-REDUCE = {
+_REDUCE = {
     "ReduceSum": "reduce_sum", "ReduceMean": "reduce_mean", "ReduceMax": "reduce_max",
     "ReduceMin": "reduce_min", "ReduceProd": "reduce_prod", "ReduceL1": "reduce_l1",
     "ReduceL2": "reduce_l2", "ReduceSumSquare": "reduce_sum_square",
@@ -13,7 +13,7 @@ REDUCE = {
 }  # fmt: skip
 
 
-@translates(*REDUCE)
+@translates(*_REDUCE)
 def _reduce(node: Node) -> Translation:
     axes = node.ints("axes")
     if axes is None and node.present(1):
@@ -23,7 +23,7 @@ def _reduce(node: Node) -> Translation:
             raise node.error("must have axes")
         axes = tuple(range(node.rank()))
     return layer(
-        node, REDUCE[node.proto.op_type], 1,
+        node, _REDUCE[node.proto.op_type], 1,
         axes=tuple(sorted(node.axis(a) for a in axes)), keepdims=node.integer("keepdims", 1),
     )  # fmt: skip
 

@@ -27,5 +27,5 @@ def translates(*kinds: str) -> Callable[[Translator], Translator]:
 
 
 def layer(node: Node, op: str, count: int | None = None, **attributes: Attribute) -> Translation:
-    """The node as a layer on its first `count` inputs (all of them if None)."""
+    """The node as a layer on its first ``count`` inputs (all of them if None)."""
     return Translation(op, node.data(count), attributes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from systolab.glenside.onnx.node import Node, Translation
 from systolab.glenside.onnx.registry import layer, translates
 
-COORDINATES = (
+_COORDINATES = (
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
 )  # fmt: skip
 
@@ -16,8 +16,8 @@ def _resize(node: Node) -> Translation:
     coordinates = node.text("coordinate_transformation_mode", "half_pixel")
     if old:
         coordinates = "asymmetric"
-    if coordinates not in COORDINATES:
-        raise node.error(f"must have one of the coordinates {', '.join(COORDINATES)}")
+    if coordinates not in _COORDINATES:
+        raise node.error(f"must have one of the coordinates {', '.join(_COORDINATES)}")
     if node.integer("antialias", 0):
         raise node.error("must not antialias")
     shape, sizes = node.shape(), node.output_shape()

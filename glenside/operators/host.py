@@ -11,7 +11,9 @@ from systolab.glenside.network.network import Layer, Network, Tensor
 from systolab.glenside.operators import linear, movement, pointwise, pooling, reduction, resize
 from systolab.glenside.operators.registry import EVALUATORS
 
-FAMILIES = (
+__all__ = ["evaluate", "execute"]
+
+_FAMILIES = (
     linear,
     movement,
     pointwise,

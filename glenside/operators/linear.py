@@ -10,6 +10,8 @@ from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
 from systolab.glenside.operators.windows import pad_spatial, window_count, windows
 
+__all__ = ["conv", "conv_transpose", "einsum", "gemm", "matmul"]
+
 
 @evaluates("conv")
 def conv(layer: Layer, inputs: Inputs) -> list[Tensor]:

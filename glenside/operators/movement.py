@@ -7,6 +7,11 @@ import numpy as np
 from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, optional, required
 
+__all__ = [
+    "concat", "depth_to_space", "expand", "gather", "gather_elements", "pad", "reshape", "slice_",
+    "space_to_depth", "split", "tile", "transpose", "trilu",
+]  # fmt: skip
+
 
 @evaluates("reshape", "flatten", "squeeze", "unsqueeze")
 def reshape(layer: Layer, inputs: Inputs) -> list[Tensor]:

@@ -17,6 +17,11 @@ from systolab.glenside.operators.registry import (
     wide,
 )
 
+__all__ = [
+    "binary", "cast", "clip", "div", "extremum", "isinf", "mod", "parametric", "power", "prelu",
+    "total", "transcendental", "unary", "where",
+]  # fmt: skip
+
 
 def _erf(x: Tensor) -> Tensor:
     flat = [math.erf(value) for value in x.reshape(-1).tolist()]
@@ -36,7 +41,7 @@ def _gelu(layer: Layer, inputs: Inputs) -> list[Tensor]:
 
 
 # Functions of one number, evaluated in binary64 and rounded once.
-TRANSCENDENTAL: dict[str, Callable[[Tensor], Tensor]] = {
+_TRANSCENDENTAL: dict[str, Callable[[Tensor], Tensor]] = {
     "acos": np.arccos,
     "acosh": np.arccosh,
     "asin": np.arcsin,
@@ -61,7 +66,7 @@ TRANSCENDENTAL: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 # Functions of one number whose result is exact or correctly rounded in the input's own type.
-UNARY: dict[str, Callable[[Tensor], Tensor]] = {
+_UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "abs": np.abs,
     "ceil": np.ceil,
     "floor": np.floor,
@@ -75,7 +80,7 @@ UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "sqrt": np.sqrt,
 }
 
-BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+_BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": np.add,
     "and": np.logical_and,
     "equal": np.equal,
@@ -90,26 +95,26 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-@evaluates(*TRANSCENDENTAL)
+@evaluates(*_TRANSCENDENTAL)
 def transcendental(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """A function of one number, rounded once."""
     with np.errstate(all="ignore"):
-        return [narrow(TRANSCENDENTAL[layer.op](wide(required(layer, inputs, 0))))]
+        return [narrow(_TRANSCENDENTAL[layer.op](wide(required(layer, inputs, 0))))]
 
 
-@evaluates(*UNARY)
+@evaluates(*_UNARY)
 def unary(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """A function of one number that needs no rounding beyond the type's own."""
     with np.errstate(all="ignore"):
-        return [np.asarray(UNARY[layer.op](required(layer, inputs, 0)))]
+        return [np.asarray(_UNARY[layer.op](required(layer, inputs, 0)))]
 
 
-@evaluates(*BINARY)
+@evaluates(*_BINARY)
 def binary(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """A function of two numbers, rounded in the type's own precision."""
     with np.errstate(all="ignore"):
         return [
-            np.asarray(BINARY[layer.op](required(layer, inputs, 0), required(layer, inputs, 1)))
+            np.asarray(_BINARY[layer.op](required(layer, inputs, 0), required(layer, inputs, 1)))
         ]
 
 

@@ -10,6 +10,8 @@ from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, required, wide
 from systolab.glenside.operators.windows import pad_spatial, pooled_extent, windows
 
+__all__ = ["average_pool", "global_average_pool", "global_max_pool", "max_pool"]
+
 
 def _pool_windows(layer: Layer, x: Tensor, value: float) -> tuple[Tensor, tuple[int, ...]]:
     counts, ends = pooled_extent(layer, x.shape[2:])

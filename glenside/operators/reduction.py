@@ -10,6 +10,12 @@ import numpy as np
 from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, optional, required, wide
 
+__all__ = [
+    "arg_extremum", "batch_normalization", "cum_sum", "hardmax", "instance_normalization",
+    "layer_normalization", "local_response_normalization", "lp_normalization", "reduce",
+    "reduce_extremum", "rms_normalization", "softmax",
+]  # fmt: skip
+
 
 def _log_sum_exp(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     peak = x.max(axis=axes, keepdims=True, initial=-math.inf)
@@ -18,7 +24,7 @@ def _log_sum_exp(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     return np.asarray(total if keep else total.sum(axis=axes))
 
 
-REDUCTIONS: dict[str, Callable[[Tensor, tuple[int, ...], bool], Tensor]] = {
+_REDUCTIONS: dict[str, Callable[[Tensor, tuple[int, ...], bool], Tensor]] = {
     "reduce_sum": lambda x, axes, keep: x.sum(axis=axes, keepdims=keep),
     "reduce_mean": lambda x, axes, keep: x.mean(axis=axes, keepdims=keep),
     "reduce_prod": lambda x, axes, keep: x.prod(axis=axes, keepdims=keep),
@@ -30,14 +36,14 @@ REDUCTIONS: dict[str, Callable[[Tensor, tuple[int, ...], bool], Tensor]] = {
 }
 
 
-@evaluates(*REDUCTIONS)
+@evaluates(*_REDUCTIONS)
 def reduce(layer: Layer, inputs: Inputs) -> list[Tensor]:
     """Combine the given axes into one number each."""
     x, axes, keep = required(layer, inputs, 0), layer.ints("axes"), bool(layer.integer("keepdims"))
     with np.errstate(all="ignore"):
         if x.dtype.kind == "f":
-            return [narrow(np.asarray(REDUCTIONS[layer.op](wide(x), axes, keep)))]
-        return [np.asarray(REDUCTIONS[layer.op](x, axes, keep)).astype(x.dtype)]
+            return [narrow(np.asarray(_REDUCTIONS[layer.op](wide(x), axes, keep)))]
+        return [np.asarray(_REDUCTIONS[layer.op](x, axes, keep)).astype(x.dtype)]
 
 
 @evaluates("reduce_max", "reduce_min")

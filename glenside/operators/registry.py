@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from systolab.formats.errors import SystolabError
 from systolab.glenside.network.network import Layer, Tensor
 
+__all__ = [
+    "EVALUATORS", "Evaluator", "Inputs", "evaluates", "narrow", "optional", "required", "wide",
+]  # fmt: skip
+
 Inputs: TypeAlias = Sequence[Tensor | None]
 Evaluator: TypeAlias = Callable[[Layer, Inputs], list[Tensor]]
 
@@ -29,7 +33,11 @@ def evaluates(*ops: str) -> Callable[[Evaluator], Evaluator]:
 
 
 def required(layer: Layer, inputs: Inputs, index: int) -> Tensor:
-    """An input that must be there."""
+    """An input that must be there.
+
+    Raises:
+        SystolabError: it is absent.
+    """
     tensor = inputs[index] if index < len(inputs) else None
     if tensor is None:
         raise SystolabError(f"Layer '{layer.name}' ({layer.op}) must have an input {index}")

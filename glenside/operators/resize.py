@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from systolab.glenside.network.network import Layer, Tensor
 from systolab.glenside.operators.registry import Inputs, evaluates, narrow, required, wide
 
-Doubles = NDArray[np.float64]
+__all__ = ["resize"]
+
+_Doubles = NDArray[np.float64]
 
 
 @evaluates("resize")
@@ -32,7 +34,7 @@ def resize(layer: Layer, inputs: Inputs) -> list[Tensor]:
     return [result if layer.text("mode") == "nearest" else narrow(result).astype(x.dtype)]
 
 
-def _places(mode: str, size: int, length: int, scale: float) -> Doubles:
+def _places(mode: str, size: int, length: int, scale: float) -> _Doubles:
     """Where in the input each output element lies."""
     index = np.arange(size, dtype=np.float64)
     if mode == "asymmetric":
@@ -48,7 +50,7 @@ def _places(mode: str, size: int, length: int, scale: float) -> Doubles:
     return half
 
 
-def _nearest(mode: str, places: Doubles) -> NDArray[np.int64]:
+def _nearest(mode: str, places: _Doubles) -> NDArray[np.int64]:
     rounded = {
         "round_prefer_floor": np.ceil(places - 0.5),
         "round_prefer_ceil": np.floor(places + 0.5),
@@ -58,7 +60,7 @@ def _nearest(mode: str, places: Doubles) -> NDArray[np.int64]:
     return rounded.astype(np.int64)
 
 
-def _weights(layer: Layer, places: Doubles, length: int) -> Doubles:
+def _weights(layer: Layer, places: _Doubles, length: int) -> _Doubles:
     """Share of every input element in every output element; the edge is repeated outside."""
     base = np.floor(places).astype(np.int64)
     ratio = places - base

@@ -8,6 +8,8 @@ import numpy as np
 
 from systolab.glenside.network.network import Layer, Tensor
 
+__all__ = ["pad_spatial", "pooled_extent", "window_count", "windows"]
+
 
 def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:
     """Windows that fit a (padded) dimension."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule
 
-MAX_RANK = 6
+__all__ = ["RULES"]
+
+_MAX_RANK = 6
 
 
 def _compose(rank: int) -> Rule:
@@ -32,8 +34,8 @@ def _identity(rank: int) -> Rule:
 
 
 RULES = (
-    *(_compose(rank) for rank in range(2, MAX_RANK + 1)),
-    *(_identity(rank) for rank in range(1, MAX_RANK + 1)),
+    *(_compose(rank) for rank in range(2, _MAX_RANK + 1)),
+    *(_identity(rank) for rank in range(1, _MAX_RANK + 1)),
     Rule(
         name="compose-reshapes",
         meaning="two reshapes are one",

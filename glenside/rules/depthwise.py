@@ -1,15 +1,17 @@
 """Depthwise products widened: groups of batch elements share one block-diagonal product.
 
 A depthwise convolution is a batch of products with a single column each, which leaves all but one
-column of an array idle. `size` of them side by side multiply by zeros instead; cost decides whether
-that pays.
+column of an array idle. ``size`` of them side by side multiply by zeros instead; cost decides
+whether that pays.
 """
 
 from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule, shape
 
-SIZES = (2, 4, 8, 16, 32)
+__all__ = ["RULES"]
+
+_SIZES = (2, 4, 8, 16, 32)
 
 
 def _widen(size: int) -> Rule:
@@ -51,4 +53,4 @@ def _widen(size: int) -> Rule:
     )
 
 
-RULES = tuple(map(_widen, SIZES))
+RULES = tuple(map(_widen, _SIZES))

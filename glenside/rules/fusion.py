@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule, shape
 
+__all__ = ["RULES"]
+
 _ADD = 'Compute "elementwise-add"'
 
 RULES = (

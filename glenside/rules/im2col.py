@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule, shape
 
+__all__ = ["RULES"]
+
 _DOT = '(= t (Compute "dot-product" (CartesianProduct a b k)))'
 _SHAPES = (
     "(= aa (access-dims a)) (= ab (access-dims b)) (= i (item-dims a)) "
@@ -17,7 +19,7 @@ _SHAPES = (
 
 
 def _flatten(operand: str, name: str) -> list[Rule]:
-    """`?a = reshape(flatten ?a)` where a dot product asks for it, with k = 0 or 1 batch dims."""
+    """``?a = reshape(flatten ?a)`` where a dot product asks for it, with k = 0 or 1 batch dims."""
     rules = []
     for batch, access in (
         (0, "(vec-of sa)"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule, shape
 
+__all__ = ["RULES"]
+
 # Dimension orders that are row-major orders of a transposed tensor: name, order, row-major name.
-ORDERS = (
+_ORDERS = (
     ("CN", (1, 0), "NC"),
     ("ACB", (0, 2, 1), "ABC"),
     ("NHWC", (0, 2, 3, 1), "NCHW"),
 )
-BLOCKS = (4, 8, 16, 32, 64)
+_BLOCKS = (4, 8, 16, 32, 64)
 
 
 def _ordered(name: str, order: tuple[int, ...], plain: str) -> Rule:
@@ -60,6 +62,6 @@ RULES = (
         then="(union t m)",
         purpose="layouts",
     ),
-    *(_ordered(*order) for order in ORDERS),
-    *(_blocked(block) for block in BLOCKS),
+    *(_ordered(*order) for order in _ORDERS),
+    *(_blocked(block) for block in _BLOCKS),
 )

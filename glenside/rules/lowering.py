@@ -5,6 +5,8 @@ from __future__ import annotations
 from systolab.glenside.language.machine import DATAFLOWS
 from systolab.glenside.rules.rule import Rule
 
+__all__ = ["RULES"]
+
 
 def _lower(dataflow: str, batch: int) -> Rule:
     return Rule(

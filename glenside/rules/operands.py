@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from systolab.glenside.rules.rule import Rule, shape
 
+__all__ = ["RULES"]
+
 
 def _swap(batch: int) -> Rule:
     permutation = "(vec-of 0 2 1)" if batch else "(vec-of 1 0)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = ["Rule", "shape"]
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -13,7 +15,7 @@ class Rule:
         name: unique; what explanations print.
         meaning: one line.
         conditions: side conditions in words ("none" if it always holds).
-        when: egglog patterns and guards; must bind `target`, the class that gains a form.
+        when: egglog patterns and guards; must bind ``target``, the class that gains a form.
         then: egglog actions.
         purpose: the ruleset it belongs to.
         target: variable of the class that the rule adds to.

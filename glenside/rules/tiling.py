@@ -14,7 +14,9 @@ from collections.abc import Iterable
 
 from systolab.glenside.rules.rule import Rule, shape
 
-PURPOSE = "tiling"
+__all__ = ["rules"]
+
+_PURPOSE = "tiling"
 
 # Two flat operands ((B.., m), (r)) and ((B.., n), (r)) of a product over k batch dimensions.
 _FLAT = (
@@ -27,7 +29,7 @@ _SUFFIX = ("", "-per-batch")
 
 
 def rules(tile: int) -> tuple[Rule, ...]:
-    """The rules that bring products to tiles of `tile` rows, columns and reduction steps."""
+    """The rules that bring products to tiles of ``tile`` rows, columns and reduction steps."""
     return (
         _pad_reduction(tile),
         *_cut_reduction(tile),
@@ -64,7 +66,7 @@ def _pad_reduction(tile: int) -> Rule:
         + shape(b, "ab", item)
         + shape(both, "pa", f"(vec-of 2 (+ r {more}))")
         + f" (set (product {item}) (+ r {more}))",
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -80,7 +82,7 @@ def _cut_reduction(tile: int) -> Iterable[Rule]:
             then=f"(union {operand} (Reshape {cut} {access} i)) "
             + shape(cut, access, item)
             + f" (set (product {item}) r)",
-            purpose=PURPOSE,
+            purpose=_PURPOSE,
             target=operand,
         )
 
@@ -103,12 +105,12 @@ def _sum(tile: int, batch: int) -> Rule:
         + shape(split, "(vec-push pa n)", f"(vec-of g {tile})")
         + shape(dot, "(vec-push pa n)", "(vec-empty)")
         + shape(many, "pa", "(vec-of n)"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
 def _batch(batch: int) -> Rule:
-    """What `sum-dot-products` leaves: the rows moved to the accesses of the whole product."""
+    """What ``sum-dot-products`` leaves: the rows moved to the accesses of the whole product."""
     rank = batch + 2
     shared = [f"(vec-get aa {i})" for i in range(batch)]
     m, n = f"(vec-get aa {batch})", f"(vec-get ab {batch})"
@@ -143,7 +145,7 @@ def _batch(batch: int) -> Rule:
         )
         + f" (set (product {access}) (* n (* sa {n})))"
         + " (set (product (vec-of s)) s)",
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -159,7 +161,7 @@ def _pad_columns(tile: int) -> Rule:
         then=f"(union b (Slice {padded} k 0 n)) "
         + shape(padded, access, "i")
         + f" (set (product {access}) (* (/ sb n) (+ n {more})))",
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
         target="b",
     )
 
@@ -175,7 +177,7 @@ def _cut_columns(tile: int) -> Rule:
         then=f"(union b (Reshape {cut} ab i)) "
         + shape(cut, access, "i")
         + f" (set (product {access}) sb)",
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
         target="b",
     )
 
@@ -202,7 +204,7 @@ def _repeat(tile: int, batch: int) -> Rule:
         + shape(wide, access, "i")
         + shape(both, whole, "(vec-of 2 r)")
         + f" (set (product {access}) (* n sa)) (set (product {whole}) (* {tile} (* n sa)))",
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -218,7 +220,7 @@ def _reshape_of_right(batch: int) -> Rule:
         + (" (= (vec-get ab 0) (vec-get rb 0))" if batch else "")
         + " (= ta (access-dims t)) (= ti (item-dims t))",
         then=f"(union t (Reshape {inner} ta ti)) " + shape(inner, f"(vec-append aa {rest})", "ti"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -233,7 +235,7 @@ def _transpose_of_dot(rank: int) -> Rule:
         f" (= {rank} (vec-get q {rank})) (= {rank + 1} (vec-get q {rank + 1}))",
         then=f"(union t (Transpose {dot} {_vec(f'(vec-get q {i})' for i in range(rank))})) "
         + shape(dot, "pa", "(vec-empty)"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -250,7 +252,7 @@ def _flatten_of_reshape(batch: int) -> Rule:
         + (" (= (vec-get aa 0) (vec-get ra 0))" if batch else "")
         + " (= ta (access-dims t)) (= ti (item-dims t))",
         then=f"(union t {flat}) " + shape(flat, "ta", "ti"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -272,7 +274,7 @@ def _merge_batches() -> Rule:
         + shape(both, whole, "ti")
         + f" (set (product {whole}) (* {size} (* (vec-get aa 2) (vec-get ab 2))))"
         + "".join(f" (set (product {access[o]}) (* {size} (vec-get a{o} 2)))" for o in "ab"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     )
 
 
@@ -292,7 +294,7 @@ _SLICES = (
         " (= ta (access-dims t)) (= ti (item-dims t))",
         then=f"(union t (Slice {_WHOLE} {_AT} lo hi)) "
         + shape(_WHOLE, f"(vec-set ta {_AT} (vec-get ab axis))", "ti"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     ),
     Rule(
         name="slice-out-of-dot-product",
@@ -301,6 +303,6 @@ _SLICES = (
         when='(= t (Compute "dot-product" (Slice p axis lo hi)))'
         " (= pa (access-dims p)) (< axis (vec-length pa))",
         then=f"(union t (Slice {_DOT} axis lo hi)) " + shape(_DOT, "pa", "(vec-empty)"),
-        purpose=PURPOSE,
+        purpose=_PURPOSE,
     ),
 )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from systolab.glenside.search.extract import Choice
 
+__all__ = ["Assembly", "Copied", "Given", "Label", "OnHost", "Run", "buffer_name"]
+
 _PROGRAM = """
 (datatype* (Buffer
   (Stored String String)
@@ -46,7 +48,7 @@ _CHUNK = 50
 
 @dataclass(frozen=True)
 class Run:
-    """Option `index` of the region that computes `output`."""
+    """Option ``index`` of the region that computes ``output``."""
 
     output: str
     index: int
@@ -108,12 +110,12 @@ class Assembly:
         self._fact("given", tensor, layout)
 
     def applies(self, output: str, region: str, operands: tuple[str, ...]) -> None:
-        """A region of known options computes `output` from up to two activations."""
+        """A region of known options computes ``output`` from up to two activations."""
         first, second = (*operands, "", "")[:2]
         self._fact("applies", output, region, first, second)
 
     def option(self, region: str, index: int, layouts: tuple[str, ...], output: str) -> None:
-        """Option `index` of a region reads and writes these layouts."""
+        """Option ``index`` of a region reads and writes these layouts."""
         first, second = (*layouts, "", "")[:2]
         self._fact("option", region, index, first, second, output)
 

@@ -20,7 +20,9 @@ from systolab.glenside.language.movement import Transpose
 from systolab.glenside.language.term import Dims, Term, signature
 from systolab.glenside.rules.rule import Rule
 
-ITERATION_LIMIT = 100
+__all__ = ["ClassId", "EGraph", "Node", "Snapshot"]
+
+_ITERATION_LIMIT = 100
 
 _INTEGER = re.compile(r"-?[0-9]+")
 
@@ -46,7 +48,7 @@ _HEADS = {_constructor(head): construct for head, construct in CONSTRUCTS.items(
 _CONSTRUCTORS = "\n".join(_declaration(*item) for item in _HEADS.items())
 
 
-def declarations(purposes: Iterable[str]) -> str:
+def _declarations(purposes: Iterable[str]) -> str:
     """The sorts, functions and rulesets that rules are written in."""
     return "\n".join(
         (
@@ -98,6 +100,7 @@ class Node:
         return construct(*operands)
 
     def children(self) -> tuple[ClassId, ...]:
+        """The operands that are classes."""
         return tuple(value for value in self.operands if isinstance(value, ClassId))
 
 
@@ -121,6 +124,7 @@ class Snapshot:
 
     @property
     def nodes(self) -> int:
+        """Nodes of all classes."""
         return sum(map(len, self.classes.values()))
 
 
@@ -141,7 +145,7 @@ class EGraph:
         self._loads = 0
         self.matches: Counter[str] = Counter()
         self.iterations = 0
-        self._run(declarations(self._purposes))
+        self._run(_declarations(self._purposes))
         for rule in rules:
             self._run(rule.program())
 
@@ -150,7 +154,7 @@ class EGraph:
         return list(self._engine.run_program(*self._engine.parse_program(text)))
 
     def insert(self, name: str, term: Term) -> None:
-        """Adds `term` under `name`, subterm by subterm with its shape, before the next reading."""
+        """Adds ``term`` under ``name``, subterm by subterm with shapes, before the next reading."""
         actions: list[str] = []
         self._bound.clear()
         for node in term.walk():
@@ -198,7 +202,7 @@ class EGraph:
 
     def saturate(self) -> bool:
         """Runs every rule until nothing changes; False if the iteration limit came first."""
-        return any(not self.step() for _ in range(ITERATION_LIMIT))
+        return any(not self.step() for _ in range(_ITERATION_LIMIT))
 
     def snapshot(self) -> Snapshot:
         """Every class with its nodes, as Python data."""

@@ -22,8 +22,10 @@ from systolab.glenside.rules.rule import Rule
 from systolab.glenside.rules.rulebook import ALL
 from systolab.glenside.search.egraph import ClassId, EGraph, Snapshot
 
-SEARCH_LIMIT = 2000  # applications of rules to try before giving up
-CHECK_LIMIT = 1 << 24  # largest number of elements that re-checking may hold at once
+__all__ = ["Link", "check", "checkable", "explain", "replace"]
+
+_SEARCH_LIMIT = 2000  # applications of rules to try before giving up
+_CHECK_LIMIT = 1 << 24  # largest number of elements that re-checking may hold at once
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Link:
 def explain(
     source: Term, target: Term, rules: Sequence[str], known: Sequence[Rule] = ALL
 ) -> list[Link]:
-    """The chain from `source` to `target` by the named rules, checked where `checkable`.
+    """The chain from ``source`` to ``target`` by the named rules, checked where ``checkable``.
 
-    Names are those of `known` rules.
+    Names are those of ``known`` rules.
 
     Raises:
         SystolabError: no chain was found, or two terms of it differ on random data.
@@ -52,11 +54,15 @@ def explain(
 
 def checkable(chain: Sequence[Link]) -> bool:
     """Whether every value in the chain is small enough to be interpreted."""
-    return all(prod(node.dims) <= CHECK_LIMIT for link in chain for node in link.term.walk())
+    return all(prod(node.dims) <= _CHECK_LIMIT for link in chain for node in link.term.walk())
 
 
 def check(chain: Sequence[Link]) -> None:
-    """Interprets all terms of a chain on random integers; SystolabError unless all are equal."""
+    """Interprets all terms of a chain on random integers.
+
+    Raises:
+        SystolabError: their values are not all equal.
+    """
     rng = np.random.default_rng(0)
     values = {leaf.name: rng.integers(-8, 9, leaf.dimensions) for leaf in tensors(chain[0].term)}
     expected = evaluate(chain[0].term, values)
@@ -70,7 +76,7 @@ def _search(source: Term, target: Term, rules: Sequence[Rule]) -> list[Link]:
     parents: dict[Term, tuple[Term, str] | None] = {source: None}
     # Terms by distance, older first; each with the applications that were not tried yet.
     queue = [(_distance(source, goal), 0, source, _applications(source, rules))]
-    for count in range(1, SEARCH_LIMIT):
+    for count in range(1, _SEARCH_LIMIT):
         if not queue:
             break
         distance, age, term, applications = heapq.heappop(queue)
@@ -88,7 +94,7 @@ def _search(source: Term, target: Term, rules: Sequence[Rule]) -> list[Link]:
 
 def _applications(term: Term, rules: Sequence[Rule]) -> Iterator[tuple[str, Term]]:
     for rule in rules:
-        for other in successors(term, rule):
+        for other in _successors(term, rule):
             yield rule.name, other
 
 
@@ -108,7 +114,7 @@ def _chain(term: Term, parents: dict[Term, tuple[Term, str] | None]) -> list[Lin
     return [Link(None, term), *reversed(links)]
 
 
-def successors(term: Term, rule: Rule) -> Iterator[Term]:
+def _successors(term: Term, rule: Rule) -> Iterator[Term]:
     """The terms that one application of a rule to one subterm gives."""
     egraph = EGraph([rule])
     egraph.insert("term", term)
@@ -150,7 +156,7 @@ def _rebuild(snapshot: Snapshot, name: ClassId, originals: dict[ClassId, Term]) 
 
 
 def replace(term: Term, old: Term, new: Term) -> Term:
-    """`term` with every occurrence of a subterm exchanged."""
+    """``term`` with every occurrence of a subterm exchanged."""
     if term == old:
         return new
     children = tuple(replace(child, old, new) for child in term.children())

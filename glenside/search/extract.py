@@ -1,6 +1,6 @@
 """Extraction at least total cost, where shared parts are paid once (DAG cost).
 
-Finding the optimum is NP-hard. `extract` builds a solution greedily from the leaves, compares it
+Finding the optimum is NP-hard. ``extract`` builds a solution greedily from the leaves, compares it
 with the seeds it is given, and improves the best by exchanging single choices until none helps.
 Ties go to the earlier choice, so the result depends on nothing but its arguments.
 """
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from systolab.formats.errors import SystolabError
+
+__all__ = ["Choice", "Graph", "Solution", "extract", "greedy"]
 
 Label = TypeVar("Label")
 
@@ -112,7 +114,7 @@ def _greedy(graph: Graph[Label]) -> dict[str, Choice[Label]]:
 
 
 def _reach(roots: Sequence[str], table: Mapping[str, Choice[Label]]) -> Solution[Label] | None:
-    """What the roots need under the choices of `table`, or None if it runs in a circle."""
+    """What the roots need under the choices of ``table``, or None if it runs in a circle."""
     order: dict[str, Choice[Label]] = {}
     active: set[str] = set()
     stack = [(root, False) for root in reversed(roots)]

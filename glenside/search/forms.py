@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from systolab.glenside.language.term import Term
 from systolab.glenside.search.egraph import ClassId, Node, Snapshot
 
+__all__ = ["Form", "forms", "smallest"]
+
 
 @dataclass(frozen=True)
 class Form:
@@ -21,7 +23,7 @@ class Form:
 def smallest(
     snapshot: Snapshot, constructs: Collection[type[Term]] | None = None
 ) -> Mapping[ClassId, Term]:
-    """The smallest term of every class that has one built only from `constructs`.
+    """The smallest term of every class that has one built only from ``constructs``.
 
     Ties go to the lexicographically first text, so the result does not depend on e-graph order.
     """

@@ -23,7 +23,9 @@ from systolab.glenside.search.regions import Region
 from systolab.glenside.search.targets import TargetFinder
 from systolab.rtl.kernel.kernel import Array
 
-FORMAT_VERSION = 1
+__all__ = ["Knowledge", "Saturation"]
+
+_FORMAT_VERSION = 1
 
 # Folders whose sources decide what kernels there are and what they cost.
 _SOURCES = (Path(__file__).parents[1], Path(rtl.__file__).parent)
@@ -139,7 +141,7 @@ class Knowledge:
 def _header(array: Array) -> dict[str, object]:
     geometry = f"{array.name} line {array.line} acc_rows {array.acc_rows} k_max {array.k_max}"
     return {
-        "version": FORMAT_VERSION,
+        "version": _FORMAT_VERSION,
         "rules": rulebook.VERSION,
         "compiler": _compiler_version(),
         "array": geometry,

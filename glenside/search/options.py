@@ -25,8 +25,10 @@ from systolab.rtl.kernel.block_gemm import block_length
 from systolab.rtl.kernel.kernel import Array, Kernel, Mode
 from systolab.rtl.timing.timing import cycles
 
-PRUNE = 1.3  # candidates estimated at more than this many times the best are not timed
-TIMED = 3  # at most so many candidates are timed for each combination of layouts and dataflow
+__all__ = ["Option", "Realisation", "explore", "is_constant", "layout_names", "realise"]
+
+_PRUNE = 1.3  # candidates estimated at more than this many times the best are not timed
+_TIMED = 3  # at most so many candidates are timed for each combination of layouts and dataflow
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Option:
         dataflow: of the form's product.
         layouts: name of the layout of every activation slot, by slot in ascending order.
         output: name of the output's layout.
-        candidate: which of the kernels for these layouts, as `lower` lists them.
+        candidate: which of the kernels for these layouts, as ``lower`` lists them.
         cycles: exact.
     """
 
@@ -146,11 +148,11 @@ class _Way:
 def _best(ways: Sequence[_Way], array: Array, fastest: int | None) -> Option:
     """The way of fewest cycles among those estimated best."""
     ranked = sorted(ways, key=lambda way: way.candidate.estimate)
-    limit = ranked[0].candidate.estimate * PRUNE
+    limit = ranked[0].candidate.estimate * _PRUNE
     hopeless = fastest is not None and ranked[0].candidate.estimate > fastest
     timed = [
         (cycles(way.candidate.kernel, array), i, way)
-        for i, way in enumerate(ranked[: 1 if hopeless else TIMED])
+        for i, way in enumerate(ranked[: 1 if hopeless else _TIMED])
         if way.candidate.estimate <= limit
     ]
     count, _, way = min(timed, key=lambda item: item[:2])
@@ -207,4 +209,4 @@ def _candidates(
     blocks = None
     if array.block_scaled:
         blocks = Blocks(block_axis(layer.contraction).name, block_length(array))
-    return lower(nest, array, constant, (Mode(layer.dataflow),), PRUNE, blocks)
+    return lower(nest, array, constant, (Mode(layer.dataflow),), _PRUNE, blocks)

@@ -83,7 +83,7 @@ def _spatial(letter: str, values: Iterable[int]) -> str:
 def _with_bias(
     operands: Operands, layer: Layer, y: g.Term, shape: tuple[int, ...], op: str
 ) -> Product | Unmapped:
-    """Adds input 2, whose dimensions line up with the last of `y` as `shape` says."""
+    """Adds input 2, whose dimensions line up with the last of ``y`` as ``shape`` says."""
     if len(layer.inputs) < 3 or not layer.inputs[2]:
         return Product(y, op)
     name = layer.inputs[2]

@@ -13,6 +13,8 @@ from systolab.glenside.language import grammar as g
 from systolab.glenside.search.egraph import ClassId, Node, Snapshot
 from systolab.glenside.search.forms import smallest
 
+__all__ = ["OUTPUT", "VIEWS", "Target", "TargetFinder"]
+
 VIEWS = (
     g.Tensor, g.Literal, g.Access, g.Transpose, g.Windows, g.Slice, g.Pad, g.Squeeze, g.InsertAxis,
     g.Broadcast, g.Flatten, g.Reshape, g.ShiftRight, g.BlockDiagonal,

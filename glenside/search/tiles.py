@@ -1,6 +1,6 @@
 """A term as products of tiles: the compiler's tile loops, written down as rewrites.
 
-Kernels choose their tiles in `glenside.lowering`; this shows that such tiles mean the same.
+Kernels choose their tiles in ``glenside.lowering``; this shows that such tiles mean the same.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from systolab.glenside.search.egraph import EGraph, Node, Snapshot
 from systolab.glenside.search.forms import smallest
 from systolab.glenside.search.targets import VIEWS
 
+__all__ = ["saturate", "tiled"]
+
 _CONSTRUCTS = (*VIEWS, g.Compute, g.SystolicArray)
 
 
 def saturate(term: g.Term, tile: int) -> tuple[Snapshot, bool]:
-    """Everything equal to `term` by all rules, tiling included; whether the rules ended."""
+    """Everything equal to ``term`` by all rules, tiling included; whether the rules ended."""
     egraph = EGraph((*ALL, *tiling.rules(tile)))
     egraph.insert("root", term)
     saturated = egraph.saturate()
@@ -27,7 +29,7 @@ def saturate(term: g.Term, tile: int) -> tuple[Snapshot, bool]:
 
 
 def tiled(term: g.Term, tile: int, dataflow: str = g.DATAFLOWS[0]) -> g.Term:
-    """The smallest form of `term` whose products all are systolic arrays of at most tile^3.
+    """The smallest form of ``term`` whose products all are systolic arrays of at most tile^3.
 
     Raises:
         SystolabError: no dot product was found that can be tiled.
