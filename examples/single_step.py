@@ -11,11 +11,9 @@ import sys
 
 import numpy as np
 
-from systolab import formats
-from systolab.cosim.simulator.model import Model
+import systolab as sl
 from systolab.cosim.simulator.ports import Ports
-from systolab.formats.arithmetic.accumulator import Exact
-from systolab.rtl import Array, values
+from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import Mode
@@ -28,8 +26,8 @@ IN_FRONT = 3  # pipeline steps in front of the array: request, gather, decode
 
 def main(waveform: str) -> int:
     """Run the kernel; returns the exit status."""
-    fmt = formats.get("adaptivfloat:8,3")
-    array = Array(4, 4, fmt, fmt, fmt, Exact())
+    array = sl.array("4x4", "adaptivfloat:8,3")
+    fmt = array.act
     # A column by column and W row by row: a step reads one line of each, and takes one cycle.
     kernel = gemm_kernel(array, 4, STEPS, 4, Mode.OUTPUT_STATIONARY, a_strides=(1, 4))
     rng = np.random.default_rng(0)
@@ -48,7 +46,7 @@ def main(waveform: str) -> int:
         done = cycle - IN_FRONT - ROW - COLUMN
         return sums[min(done, STEPS) - 1] if done > 0 else 0
 
-    with Model(array, python=True) as model:
+    with sl.Model(array, python=True) as model:
         sim = model.python  # a PyVerilator object, on the instance that model.run() would use
         assert sim is not None
         io = sim.io

@@ -2,7 +2,7 @@
 
 from math import ldexp, nan
 
-from systolab.formats import Format, SystolabError
+from systolab import Format, SystolabError
 
 
 class Takum(Format):

@@ -1,6 +1,6 @@
 """A number format for Systolab: replace the table by your own."""
 
-from systolab.formats import Format, ScaleKind, Scaling
+from systolab import Format, ScaleKind, Scaling
 
 
 class Mine(Format):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from systolab.formats import Format, ScaleKind, Scaling
+from systolab import Format, ScaleKind, Scaling
 
 _HERE = Path(__file__).parent
 

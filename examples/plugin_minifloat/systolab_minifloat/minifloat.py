@@ -3,7 +3,7 @@
 from math import ldexp
 from pathlib import Path
 
-from systolab.formats import Format
+from systolab import Format
 
 _HERE = Path(__file__).parent
 
