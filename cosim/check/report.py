@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,8 +43,8 @@ class Finding:
         width = max((len(label) for label, _ in rows), default=0)
         return [self.summary, *(f"  {label:<{width}}  {text}" for label, text in rows)]
 
-    def to_json(self) -> dict[str, JsonValue]:
-        """The finding as a JSON object."""
+    def as_data(self) -> dict[str, JsonValue]:
+        """Plain data for JSON."""
         return {
             "summary": self.summary,
             "details": dict(self.details),
@@ -121,8 +120,8 @@ class Report:
         skipped = len(left_out) == len(self.stages) or not all(x.optional for x in left_out)
         return f"{'EQUAL WHERE CHECKED' if skipped else 'EQUAL'}: {'; '.join(groups)}"
 
-    def table(self, times: bool = True) -> str:
-        """The report as text.
+    def text(self, times: bool = True) -> str:
+        """The report for people.
 
         Args:
             times: show wall-clock times (off: the text is the same for the same input).
@@ -151,8 +150,8 @@ class Report:
                 lines += ["", *stage.finding.lines()]
         return "\n".join(lines)
 
-    def to_json(self) -> str:
-        """The report as a JSON document."""
+    def as_data(self) -> dict[str, JsonValue]:
+        """Plain data for JSON."""
         stages: list[JsonValue] = [
             {
                 "name": stage.name,
@@ -161,18 +160,17 @@ class Report:
                 "coverage": str(stage.coverage),
                 "what": stage.what,
                 "seconds": round(stage.seconds, 3),
-                "finding": None if stage.finding is None else stage.finding.to_json(),
+                "finding": None if stage.finding is None else stage.finding.as_data(),
             }
             for stage in self.stages
         ]
-        document: dict[str, JsonValue] = {
+        return {
             "subject": self.subject,
             "passed": self.passed,
             "verdict": self.verdict,
             "cases": self.cases,
             "stages": stages,
         }
-        return json.dumps(document, indent=2) + "\n"
 
     def to_junit(self) -> str:
         """The report as JUnit XML: one test case per stage, for CI systems."""

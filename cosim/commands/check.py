@@ -81,8 +81,11 @@ def run(args: argparse.Namespace) -> int:
         waves=args.waves,
         progress=_progress,
     )
-    print(report.table())
-    for path, text in ((args.json, report.to_json()), (args.junit, report.to_junit())):
+    print(report.text())
+    for path, text in (
+        (args.json, json.dumps(report.as_data(), indent=2) + "\n"),
+        (args.junit, report.to_junit()),
+    ):
         if path is not None:
             _write(path, text)
     return 0 if report.passed else 1
@@ -103,9 +106,9 @@ def _mutate(args: argparse.Namespace) -> int:
         seed=args.seed,
         progress=_progress,
     )
-    print(result.table())
+    print(result.text())
     if args.json is not None:
-        _write(args.json, json.dumps(result.to_json(), indent=2) + "\n")
+        _write(args.json, json.dumps(result.as_data(), indent=2) + "\n")
     return 1 if result.survivors else 0
 
 

@@ -81,8 +81,8 @@ class Campaign:
         """The mutants that no level killed and that nobody knows to be equivalent."""
         return tuple(v for v in self.verdicts if v.status == SURVIVED)
 
-    def table(self) -> str:
-        """The result as text: one row per block, then the survivors one by one."""
+    def text(self) -> str:
+        """The result for people: one row per block, then the survivors one by one."""
         levels = [str(x) for x in Level if any(v.level == x for v in self.verdicts)]
         others = (PROVED, EXPLAINED, SURVIVED, ABSENT)
         short = ("proven equal", "explained", "survived", "absent")
@@ -124,8 +124,8 @@ class Campaign:
                 lines += [f"  {v.mutant}", *([f"    {v.why}"] if v.why else [])]
         return "\n".join(lines)
 
-    def to_json(self) -> list[JsonValue]:
-        """The verdicts as JSON objects."""
+    def as_data(self) -> list[JsonValue]:
+        """Plain data for JSON: the verdicts."""
         return [
             {
                 "source": v.mutant.source,

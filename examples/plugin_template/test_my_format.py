@@ -9,4 +9,4 @@ def test_the_table() -> None:
 
 def test_the_hardware_is_the_table() -> None:
     report = sl.check("mine", level="quick")
-    assert report.passed, report.table()
+    assert report.passed, report.text()

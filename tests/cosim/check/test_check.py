@@ -250,7 +250,7 @@ def sample() -> Report:
 
 
 def test_the_report_as_text() -> None:
-    assert sample().table(times=False).splitlines() == [
+    assert sample().text(times=False).splitlines() == [
         "format x",
         "stage  cases  differ  coverage    what",
         "table  1,000       0  exhaustive  all",
@@ -283,7 +283,7 @@ def test_the_verdict_where_stages_are_skipped() -> None:
 
 
 def test_the_report_as_json_and_junit() -> None:
-    document = json.loads(sample().to_json())
+    document = json.loads(json.dumps(sample().as_data()))
     assert (document["passed"], document["cases"]) == (False, 1020)
     assert document["stages"][1]["finding"]["details"] == {"code": "3"}
     suite = ElementTree.fromstring(sample().to_junit())
