@@ -165,7 +165,7 @@ def _installed(wheel: Path, folder: Path) -> Path:
     """Python of a new environment with the wheel, and what it needs from this one."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
     _run([*pip, "--no-deps", "--no-index", "--quiet", wheel], folder, _without_path())
     # A path in a .pth file adds the modules of this environment, not its own .pth files: an
     # editable installation stays out of sight.
@@ -192,5 +192,5 @@ def test_from_a_distribution(kind: str, hostile: Path, tmp_path: Path) -> None:
     assert found.startswith(str(tmp_path / "venv"))
     assert native == "True"
     _everything_works(python, hostile, _without_path())
-    command = [tmp_path / "venv" / "bin" / "systolab", "formats"]
-    assert "adaptivfloat:8,3" in _run(command, hostile, _without_path())
+    command = tmp_path / "venv" / "bin" / "systolab"
+    assert "adaptivfloat:8,3" in _run([command, "formats"], hostile, _without_path())
