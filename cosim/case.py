@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.cosim.simulator.model import HardwareFaultError, Model
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
 from systolab.rtl.timing import timing

@@ -11,12 +11,11 @@ from systolab.formats.arithmetic.accumulator import (
 from systolab.formats.describe.decompose import Decomposition, decompose
 from systolab.formats.errors import SystolabError
 from systolab.formats.families.adaptivfloat import AdaptivFloat
-from systolab.formats.format import Format
+from systolab.formats.format import Format, QuantizedTensor
 from systolab.formats.projection.projection import EncoderTable, binary32_key
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.registry.registry import families, get
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
-from systolab.formats.tensor import QuantizedTensor
 
 __all__ = [
     "AdaptivFloat",

@@ -1,20 +1,23 @@
-"""The class that every number format derives from."""
+"""The class that every number format derives from, and tensors of its codes.
+
+The two know each other: a format quantises to a tensor, a tensor says what its codes mean.
+"""
 
 from __future__ import annotations
 
-import copy
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace as replace_fields
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from systolab.formats.codes import Codes, expand_blocks
 from systolab.formats.errors import SystolabError
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.encode import Projector
@@ -29,19 +32,36 @@ from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.projection.stochastic import random_words
 from systolab.formats.scaling import quantization
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
-from systolab.formats.tensor import Codes, QuantizedTensor
+from systolab.formats.switches import Switches
 
-__all__ = ["Format"]
+__all__ = ["Format", "QuantizedTensor"]
 
 _CHUNK = 1 << 16
 
+Made = TypeVar("Made")
 
-class Format(ABC):
+
+class _Sealed(ABCMeta):
+    """Instances can be changed until their ``__init__`` is through, and never again."""
+
+    def __call__(cls: type[Made], *args: Any, **kwargs: Any) -> Made:
+        """Make an instance, and keep what defines it."""
+        made: Made = ABCMeta.__call__(cls, *args, **kwargs)
+        definition = {
+            name: value
+            for name, value in vars(made).items()
+            if not isinstance(getattr(cls, name, None), cached_property)
+        }
+        vars(made)["_definition"] = MappingProxyType(definition)
+        return made
+
+
+class Format(metaclass=_Sealed):
     """A finite table of values, and everything that follows from it.
 
     A subclass sets ``bits`` and defines ``decode``; that is complete. It may also override
     ``rounding_bounds`` (where the decision between two neighbours lies) and ``overflow_step``.
-    Instances are immutable; ``replace`` gives a changed copy.
+    Instances are immutable once they are made; ``replace`` gives a changed copy.
 
     Attributes:
         name: Canonical spelling, accepted by ``formats.get``.
@@ -64,6 +84,7 @@ class Format(ABC):
     redundant: tuple[int, ...] = ()
     hardware: Mapping[str, Path] = MappingProxyType({})
 
+    _definition: Mapping[str, Any]  # what __init__ set
     _unchanged: Format | None = None
 
     @abstractmethod
@@ -287,7 +308,8 @@ class Format(ABC):
         Raises:
             SystolabError: A scale is not a positive finite number or does not fit the shape.
         """
-        return quantization.quantize(self, x, axis, scale)
+        made = quantization.quantize(self, x, axis, scale)
+        return QuantizedTensor(made.codes, made.scale, self, made.block, made.axis)
 
     # --- switches ----------------------------------------------------------------------------
 
@@ -302,35 +324,69 @@ class Format(ABC):
         block: int | None = None,
     ) -> Self:
         """A copy with other switches; its name spells what differs from the family's default."""
-        new = copy.copy(self)
-        for key in list(vars(new)):
-            if isinstance(getattr(type(self), key, None), cached_property):
-                del vars(new)[key]
-        new.rounding = self.rounding if rounding is None else rounding
-        new.saturation = self.saturation if saturation is None else saturation
-        new.seed = self.seed if seed is None else seed
-        new.scaling = replace_fields(
-            self.scaling,
-            kind=self.scaling.kind if scale is None else scale,
-            rule=self.scaling.rule if rule is None else rule,
-            block=self.scaling.block if block is None else block,
-        )
+        changed = self.switches.changed(rounding, saturation, seed, scale, rule, block)
         origin = self if self._unchanged is None else self._unchanged
-        new._unchanged = origin
-        new.name = _spelling(origin, new)
+        return self._made(
+            rounding=changed.rounding,
+            saturation=changed.saturation,
+            seed=changed.seed,
+            scaling=changed.scaling,
+            name=changed.spelling(origin.name, origin.switches),
+            _unchanged=origin,
+        )
+
+    @property
+    def switches(self) -> Switches:
+        """Everything that ``replace`` can change."""
+        return Switches(self.rounding, self.saturation, self.seed, self.scaling)
+
+    def named(self, name: str) -> Self:
+        """The same format under another name."""
+        return self._made(name=name)
+
+    def _made(self, **changes: object) -> Self:
+        """A copy with other attributes; nothing that was computed from the old ones is kept."""
+        new = object.__new__(type(self))
+        definition = {**self._definition, **changes}
+        vars(new).update(definition, _definition=MappingProxyType(definition))
         return new
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: what is computed from a format, here and elsewhere, is kept for good.
+
+        Raises:
+            SystolabError: always, but in ``__init__``.
+        """
+        if "_definition" in vars(self):
+            raise SystolabError(
+                f"Format {self._label} must not be changed: use replace({name}=...) for a copy, "
+                "where there is such a switch"
+            )
+        super().__setattr__(name, value)
 
     @property
     def _label(self) -> str:
         return self.name or type(self).__name__
 
     def __eq__(self, other: object) -> bool:
-        """Same name and same values."""
+        """Same name, values, switches and projection, and the same hand-written hardware."""
         if not isinstance(other, Format):
             return NotImplemented
         if self is other:
             return True
-        return self.name == other.name and self.values.tobytes() == other.values.tobytes()
+        return (
+            self.name == other.name
+            and self.switches == other.switches
+            and dict(self.hardware) == dict(other.hardware)
+            and self._steps == other._steps
+        )
+
+    @cached_property
+    def _steps(self) -> tuple[bytes, ...]:
+        """The table and its projection, step by step."""
+        projection = self.projection
+        arrays = self.values, projection.bounds, projection.codes
+        return (*(array.tobytes() for array in arrays), bytes([*divmod(self.nan_code, 256)]))
 
     def __hash__(self) -> int:
         """Hash of the name."""
@@ -338,19 +394,36 @@ class Format(ABC):
 
     def __repr__(self) -> str:
         """The expression that gives this format."""
-        return f"formats.get({self.name!r})"
+        return f"systolab.format({self.name!r})"
 
 
-def _spelling(origin: Format, changed: Format) -> str:
-    options = [
-        ("rounding", origin.rounding, changed.rounding),
-        ("saturation", origin.saturation, changed.saturation),
-        ("seed", origin.seed, changed.seed),
-        ("scale", origin.scaling.kind, changed.scaling.kind),
-        ("rule", origin.scaling.rule, changed.scaling.rule),
-        ("block", origin.scaling.block, changed.scaling.block),
-    ]
-    spelt = [f"{key}={new}" for key, old, new in options if old != new]
-    if not spelt:
-        return origin.name
-    return origin.name + ("," if ":" in origin.name else ":") + ",".join(spelt)
+@dataclass(frozen=True, eq=False)
+class QuantizedTensor:
+    """Codes with their scales.
+
+    Attributes:
+        codes: uint8 or uint16, any shape.
+        scale: float32; broadcastable to ``codes``, unless ``block`` is set: then its dimension
+            ``axis`` counts blocks of ``block`` elements (the last one may be short).
+        format: What the codes mean.
+        block: Elements per block, or None.
+        axis: The axis the blocks run along.
+    """
+
+    codes: Codes
+    scale: NDArray[np.float32]
+    format: Format
+    block: int | None = None
+    axis: int = -1
+
+    def full_scale(self) -> NDArray[np.float32]:
+        """The scales in a shape that broadcasts to ``codes``."""
+        if self.block is None:
+            return self.scale
+        return expand_blocks(self.scale, self.codes.shape[self.axis], self.block, self.axis)
+
+    def dequantize(self) -> NDArray[np.float32]:
+        """The real values, each rounded once to binary32."""
+        table = self.format.values.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(table[self.codes] * self.full_scale(), dtype=np.float32)

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.codes import Codes
 from systolab.formats.dot.block_sum import add_scaled
 from systolab.formats.dot.postprocess import postprocess
 from systolab.formats.dot.product import DotResult, dot
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode, affine
 
 Ints = NDArray[np.int64]

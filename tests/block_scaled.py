@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.rtl import AccessPattern, Array, Kernel
 
 F32 = NDArray[np.float32]

@@ -19,7 +19,7 @@ from benchmarks.drivers.workload import HI, LO, Workload
 from systolab.cosim.simulator.build import build_library
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.ports import Ports
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import Array

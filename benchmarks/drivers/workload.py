@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from systolab import formats
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel

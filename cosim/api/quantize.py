@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from systolab.cosim.api.choices import choice
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, parse_accumulator
+from systolab.formats.codes import Codes
 from systolab.formats.describe.properties import Loss
 from systolab.formats.describe.properties import loss as measure
 from systolab.formats.dot.product import DotResult
 from systolab.formats.dot.product import dot as dot_codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.format import Format
+from systolab.formats.format import Format, QuantizedTensor
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.formats.scaling.calibration import Calibration, CalibrationMethod
 from systolab.formats.scaling.quantization import as_real
-from systolab.formats.tensor import Codes, QuantizedTensor
 
 __all__ = ["LossReport", "dot", "fake_quantize", "loss", "quantize"]
 

@@ -12,11 +12,11 @@ from systolab.cosim.check import inputs
 from systolab.cosim.check.context import Context
 from systolab.cosim.check.report import Coverage, Finding, StageResult
 from systolab.cosim.check.value import binary32_text, code_text, comparison, exact
+from systolab.formats.codes import Codes
 from systolab.formats.describe.decompose import decompose
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.registry.validation import validate
-from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.parameters import Parameters, operand_words
 from systolab.rtl.kernel.kernel import Array
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 
 U32 = NDArray[np.uint32]
 

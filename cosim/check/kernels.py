@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from systolab.cosim.case import Case
 from systolab.cosim.check import block_scales, inputs
 from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode

@@ -17,9 +17,9 @@ from systolab.cosim.case import Case
 from systolab.cosim.check import block_scales, inputs
 from systolab.cosim.check.kernels import Data, negated, size, smallest, stored, symmetric
 from systolab.formats.arithmetic.accumulator import Float32
+from systolab.formats.codes import Codes
 from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.engines.engine import Result
-from systolab.formats.tensor import Codes
 from systolab.rtl import values
 from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel

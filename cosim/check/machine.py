@@ -14,7 +14,7 @@ from systolab.cosim.check import block_scales, inputs, kernels, lossless
 from systolab.cosim.check.context import Context
 from systolab.cosim.check.report import Coverage, Finding, StageResult
 from systolab.formats.arithmetic.accumulator import Float32
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl.kernel.block_gemm import product_kernel
 from systolab.rtl.kernel.kernel import Array
 

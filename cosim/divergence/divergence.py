@@ -13,9 +13,9 @@ from systolab.cosim.check.context import Context
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.check.report import Finding
 from systolab.cosim.check.value import comparison
-from systolab.cosim.divergence.expected import Expected
 from systolab.cosim.divergence.locate import locate
 from systolab.cosim.divergence.minimise import Minimised, minimise
+from systolab.cosim.divergence.probes.expected import Expected
 from systolab.cosim.divergence.probes.probe import CORE, Place
 from systolab.cosim.simulator.model import HardwareFaultError, Model, Waveform
 from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.cosim.case import Axis, Case, Device, Difference, axes, compare, restrict, squeeze
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import Codes
 from systolab.rtl.kernel.kernel import AccessPattern, Array
 
 DEFAULT_RUNS = 1500

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.program import Operand
 from systolab.rtl.kernel.block_gemm import block_length

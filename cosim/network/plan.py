@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from systolab.cosim.network.block_operands import in_blocks
 from systolab.cosim.network.calibrate import Scales, Use, WeightScales
 from systolab.cosim.network.channels import Channels, channels
-from systolab.formats.format import Format
+from systolab.formats.codes import Codes
+from systolab.formats.format import Format, QuantizedTensor
 from systolab.formats.scaling.scaling import ScaleKind
-from systolab.formats.tensor import Codes, QuantizedTensor
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.stream_layout import StreamLayout
 from systolab.glenside.network.network import Tensor

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import Build, Options, build
 from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.kernel import Array, Kernel

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.kernel.kernel import Array, Kernel
 from systolab.rtl.values import block_scales

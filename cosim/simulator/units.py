@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import build_library
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.parameters import operand_width
 

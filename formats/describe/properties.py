@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.format import Format
-from systolab.formats.tensor import QuantizedTensor
+from systolab.formats.format import Format, QuantizedTensor
 
 __all__ = ["Loss", "Properties", "loss", "properties", "worst_errors"]
 

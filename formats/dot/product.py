@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from systolab.formats.arithmetic.accumulator import Accumulator
+from systolab.formats.codes import Codes
 from systolab.formats.engines import (
     blas,
     ordered,
@@ -32,7 +33,6 @@ from systolab.formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.selfcheck import require_ieee
-from systolab.formats.tensor import Codes
 
 # Fastest first: "auto" takes the first whose precondition is proved.  NumPy computes everything,
 # so the two behind it run only when they are named.

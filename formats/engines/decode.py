@@ -7,12 +7,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.engines.spec import has_specials
 from systolab.formats.engines.tables import special_marks
 from systolab.formats.format import Format
 from systolab.formats.native import available
 from systolab.formats.native.library import library, matrix, rows
-from systolab.formats.tensor import Codes
 
 Real = TypeVar("Real", np.float32, np.float64)
 

@@ -20,9 +20,9 @@ from systolab.formats.arithmetic.accumulator import (
     Saturate,
     Wrap,
 )
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 
 BINARY64_INTEGERS = 2**53  # every integer up to this magnitude is a binary64
 BINARY32_INTEGERS = 2**24

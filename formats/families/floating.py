@@ -72,6 +72,8 @@ class Float(Format):
         self.name = _spelling(layout) if name is None else name
         if self.bits <= 8:
             self.scaling = Scaling(ScaleKind.BINARY32)
+        if name in _IEEE_754:
+            self.saturation = Saturation.NONE
         if layout.specials is Specials.IEEE and layout.mantissa:
             self.redundant = self._other_nans()
         _ = self.codebook
@@ -174,10 +176,7 @@ _P3109 = re.compile(r"binary(\d+)p(\d+)([su])([ef])")
 
 def named(name: str) -> Float:
     """One of the ``NAMED`` formats."""
-    fmt = Float(NAMED[name], name)
-    if name in _IEEE_754:
-        fmt.saturation = Saturation.NONE
-    return fmt
+    return Float(NAMED[name], name)
 
 
 def p3109(name: str) -> Float | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 
 ABI = 3
 

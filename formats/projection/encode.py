@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats import native
+from systolab.formats.codes import Codes
 from systolab.formats.projection import native_encoder as fast
 from systolab.formats.projection.projection import EncoderTable, Projection, binary32_key
-from systolab.formats.tensor import Codes
 
 __all__ = ["BinaryLookup", "Projector", "search"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.native.library import library
 from systolab.formats.projection.projection import EncoderTable
-from systolab.formats.tensor import Codes
 
 _INFINITY = 0x7F80_0000
 _SIGN = 0x8000_0000

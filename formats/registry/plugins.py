@@ -88,6 +88,6 @@ def _instance(factory: object, parameters: tuple[int, ...], name: str) -> Format
         raise SystolabError(f"Format {name} cannot be made: {error}") from error
     if not isinstance(fmt, Format):
         raise SystolabError(f"Format {name} must derive from systolab.Format, not be {fmt!r}")
-    fmt.name = name
-    validate(fmt)
-    return fmt
+    named = fmt.named(name)
+    validate(named)
+    return named

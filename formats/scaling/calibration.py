@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.format import Format
 from systolab.formats.projection.projection import binary32_key
+from systolab.formats.scaling.quantizer import Quantizer
 from systolab.formats.scaling.scaling import ScaleKind
 
 __all__ = ["Calibration", "CalibrationMethod"]
@@ -89,7 +89,7 @@ class Calibration:
 
     def __init__(
         self,
-        fmt: Format,
+        fmt: Quantizer,
         method: CalibrationMethod = CalibrationMethod.MAX,
         percent: float = 99.99,
         axis: int | None = None,

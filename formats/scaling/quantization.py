@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from systolab.formats.codes import Codes, blocked_shape, expand_blocks, split_blocks
 from systolab.formats.errors import SystolabError
 from systolab.formats.projection.rounding import Rounding
+from systolab.formats.scaling.quantizer import Quantizer
 from systolab.formats.scaling.scaling import check_axis, magnitudes
-from systolab.formats.tensor import (
-    Codes,
-    QuantizedTensor,
-    blocked_shape,
-    expand_blocks,
-    split_blocks,
-)
 
-if TYPE_CHECKING:
-    from systolab.formats.format import Format
-
-__all__ = ["as_real", "block_magnitudes", "quantize"]
+__all__ = ["Quantized", "as_real", "block_magnitudes", "quantize"]
 
 _CHUNK = 1 << 16
 _SHORT_RUN = 64  # below: one call for each run of equal scales would cost more than it saves
+
+
+class Quantized(NamedTuple):
+    """Codes and scales; block and axis as in ``QuantizedTensor``."""
+
+    codes: Codes
+    scale: NDArray[np.float32]
+    block: int | None = None
+    axis: int = -1
 
 
 def as_real(x: ArrayLike) -> NDArray[np.floating]:
@@ -43,21 +44,19 @@ def as_real(x: ArrayLike) -> NDArray[np.floating]:
     return array.astype(np.float32, copy=False)
 
 
-def quantize(
-    fmt: Format, x: ArrayLike, axis: int | None, scale: ArrayLike | None
-) -> QuantizedTensor:
+def quantize(fmt: Quantizer, x: ArrayLike, axis: int | None, scale: ArrayLike | None) -> Quantized:
     """See ``Format.quantize``."""
     array = as_real(x)
     if fmt.scaling.block is not None:
         return _quantize_blocks(fmt, array, fmt.scaling.block, -1 if axis is None else axis, scale)
     used = fmt.fit_scale(array, axis) if scale is None else _checked(scale)
     codes = _encode_quotients(fmt, array, _broadcast(used, array.shape))
-    return QuantizedTensor(codes, used, fmt)
+    return Quantized(codes, used)
 
 
 def _quantize_blocks(
-    fmt: Format, x: NDArray[np.floating], block: int, axis: int, scale: ArrayLike | None
-) -> QuantizedTensor:
+    fmt: Quantizer, x: NDArray[np.floating], block: int, axis: int, scale: ArrayLike | None
+) -> Quantized:
     check_axis(x, axis)
     length = x.shape[axis]
     shape = list(x.shape)
@@ -69,7 +68,7 @@ def _quantize_blocks(
         codes = _encode_quotients(fmt, *split_blocks(x, used, block, axis)).reshape(x.shape)
     else:
         codes = _encode_quotients(fmt, x, expand_blocks(used, length, block, axis))
-    return QuantizedTensor(codes, used, fmt, block, axis)
+    return Quantized(codes, used, block, axis)
 
 
 def _checked(scale: ArrayLike) -> NDArray[np.float32]:
@@ -91,7 +90,7 @@ def _broadcast(scale: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np
         ) from None
 
 
-def _encode_quotients(fmt: Format, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
+def _encode_quotients(fmt: Quantizer, x: NDArray[np.floating], scale: NDArray[np.float32]) -> Codes:
     """Codes of ``x / scale``; ``scale`` has the shape of ``x``, repeated by strides of zero."""
     if x.size == 0:
         return fmt.encode(x)
@@ -126,7 +125,7 @@ def _shared_dimensions(scale: NDArray[np.float32]) -> int:
 
 
 def _encode_rows(
-    fmt: Format,
+    fmt: Quantizer,
     x: NDArray[np.floating],
     scale: NDArray[np.float32],
     kind: type[np.float32] | type[np.float64],
@@ -141,7 +140,7 @@ def _encode_rows(
 
 
 def _quotient_type(
-    fmt: Format, x: NDArray[np.floating], scale: NDArray[np.float32]
+    fmt: Quantizer, x: NDArray[np.floating], scale: NDArray[np.float32]
 ) -> type[np.float32] | type[np.float64]:
     """The narrowest type whose quotients are projected as the exact ones.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 
 
 def memory_lines(codes: Codes, line: int, bits: int) -> list[int]:

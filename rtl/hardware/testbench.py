@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.hardware.synthesis import NETLIST, SCRIPT, STATISTICS

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.format import Format
-from systolab.formats.tensor import Codes, QuantizedTensor
+from systolab.formats.format import Format, QuantizedTensor
 from systolab.rtl.kernel.gemm import Strides, gemm_kernel, ragged
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
 

@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     from systolab.formats.arithmetic.accumulator import parse_accumulator as accumulator
     from systolab.formats.dot.product import DotResult
     from systolab.formats.errors import SystolabError
-    from systolab.formats.format import Format
+    from systolab.formats.format import Format, QuantizedTensor
     from systolab.formats.projection.rounding import Rounding, Saturation
     from systolab.formats.registry.registry import get as format
     from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
-    from systolab.formats.tensor import QuantizedTensor
     from systolab.glenside.network.network import Network
     from systolab.glenside.onnx.importer import load
     from systolab.glenside.program import Program
@@ -116,7 +115,7 @@ _HOMES = {
     "MutationReport": "cosim.mutation.campaign:Campaign",
     "Network": "glenside.network.network:Network",
     "Program": "glenside.program:Program",
-    "QuantizedTensor": "formats.tensor:QuantizedTensor",
+    "QuantizedTensor": "formats.format:QuantizedTensor",
     "Rounding": "formats.projection.rounding:Rounding",
     "RunReport": "cosim.api.run:RunReport",
     "Saturate": "formats.arithmetic.accumulator:Saturate",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import QuantizedTensor
+from systolab.formats.format import QuantizedTensor
 from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode
 from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm, block_gemm_kernel

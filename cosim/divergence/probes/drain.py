@@ -8,7 +8,7 @@ import numpy as np
 
 from systolab.cosim.check import binary32
 from systolab.cosim.check.value import binary32_text, code_text, comparison32
-from systolab.cosim.divergence.expected import Sum, add32, multiply32
+from systolab.cosim.divergence.probes.expected import Sum, add32, multiply32
 from systolab.cosim.divergence.probes.probe import Probe, Rows, Sample
 from systolab.cosim.divergence.probes.view import View, output_of
 from systolab.cosim.simulator.vcd import Signal

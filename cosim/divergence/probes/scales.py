@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 from systolab.cosim.check.value import binary32_text, comparison32
-from systolab.cosim.divergence.expected import Sum, multiply32, scaled32
+from systolab.cosim.divergence.probes.expected import Sum, multiply32, scaled32
 from systolab.cosim.divergence.probes.probe import Probe, Rows, Sample
 from systolab.cosim.divergence.probes.view import View, output_of
 

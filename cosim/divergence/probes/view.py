@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from systolab.cosim.case import Case
 from systolab.cosim.check.value import binary32_text, exact
-from systolab.cosim.divergence.expected import Expected, Sum
+from systolab.cosim.divergence.probes.expected import Expected, Sum
 from systolab.cosim.divergence.probes.probe import CORE, Rows
 from systolab.cosim.simulator.vcd import Signal, Waves
 from systolab.rtl.kernel.kernel import Array

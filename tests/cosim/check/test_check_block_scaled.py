@@ -18,8 +18,8 @@ from systolab.cosim.check.machine import Explain
 from systolab.cosim.check.report import Coverage, StageResult
 from systolab.cosim.check.stages import Request, check, stages_of
 from systolab.cosim.divergence.divergence import Divergence
-from systolab.cosim.divergence.expected import Expected
 from systolab.cosim.divergence.minimise import minimise
+from systolab.cosim.divergence.probes.expected import Expected
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl import values
 from systolab.rtl.hardware.hardware import Hardware, hardware

@@ -18,7 +18,7 @@ from systolab.cosim.check.machine import Explain, Machine
 from systolab.cosim.check.report import Finding, StageResult
 from systolab.cosim.check.stages import Request, check
 from systolab.cosim.divergence.divergence import Divergence
-from systolab.cosim.divergence.expected import Expected
+from systolab.cosim.divergence.probes.expected import Expected
 from systolab.cosim.simulator.model import HardwareFaultError
 from systolab.cosim.simulator.vcd import read, save_file
 from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32, Saturate, Wrap

@@ -24,7 +24,7 @@ from systolab.cosim.case import (
 from systolab.cosim.divergence.minimise import minimise
 from systolab.cosim.simulator.model import HardwareFaultError
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.formats.tensor import Codes
+from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode

@@ -16,8 +16,8 @@ from systolab.cosim.case import compare, hardware_model, software
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.simulator.model import Execution, HardwareFaultError, Model, Waveform
 from systolab.formats.arithmetic.accumulator import Exact
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import Array, Kernel, Mode

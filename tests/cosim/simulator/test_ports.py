@@ -15,8 +15,8 @@ from systolab import formats
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.ports import Ports
 from systolab.formats.arithmetic.accumulator import Exact
+from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.tensor import Codes
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel

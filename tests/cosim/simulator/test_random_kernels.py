@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32, Saturate, Wrap
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.rtl import AccessPattern, Array, Kernel, Mode
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.timing.timing import cycles, timing

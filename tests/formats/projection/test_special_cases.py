@@ -38,7 +38,7 @@ def test_name_round_trips(name: str) -> None:
     fmt = get(name)
     assert get(fmt.name) == fmt
     assert get(fmt.name).name == fmt.name
-    assert repr(fmt) == f"formats.get({fmt.name!r})"
+    assert repr(fmt) == f"systolab.format({fmt.name!r})"
 
 
 def test_equal_spellings_share_their_tables() -> None:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from systolab.cosim.case import Case
 from systolab.cosim.check.binary32 import canonical_bits
 from systolab.formats.arithmetic import softfloat as sf
+from systolab.formats.codes import Codes
 from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.engines.spec import units
 from systolab.formats.format import Format
-from systolab.formats.tensor import Codes
 from systolab.rtl.hardware.parameters import operand_width, specialise
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
 
