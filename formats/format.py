@@ -64,7 +64,8 @@ class Format(metaclass=_Sealed):
     Instances are immutable once they are made; ``replace`` gives a changed copy.
 
     Attributes:
-        name: Canonical spelling, accepted by ``formats.get``.
+        name: Canonical spelling, accepted by ``formats.get``; of a class that gives none, the
+            name of the class.
         bits: Width of a code, 1 to 16.
         rounding: How the projection chooses between two neighbours.
         saturation: What becomes of values beyond the largest finite one.
@@ -87,6 +88,12 @@ class Format(metaclass=_Sealed):
     _definition: Mapping[str, Any]  # what __init__ set
     _unchanged: Format | None = None
 
+    def __init_subclass__(cls) -> None:
+        """Name the class: reports and scales tell formats apart by their names."""
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+
     @abstractmethod
     def decode(self, code: int) -> float:
         """The unscaled value of a code: a binary32 value, NaN or an infinity."""
@@ -97,7 +104,7 @@ class Format(metaclass=_Sealed):
     def values(self) -> NDArray[np.float64]:
         """The values of all codes, shape [2^bits]."""
         if not 1 <= self.bits <= 16:
-            raise SystolabError(f"Width of {self._label} must be 1 to 16 bits, not {self.bits}")
+            raise SystolabError(f"Width of {self.name} must be 1 to 16 bits, not {self.bits}")
         table = np.array([self.decode(code) for code in range(1 << self.bits)], dtype=np.float64)
         table.flags.writeable = False
         return table
@@ -105,7 +112,7 @@ class Format(metaclass=_Sealed):
     @cached_property
     def codebook(self) -> Codebook:
         """The table in order, with its specials."""
-        return Codebook.from_values(self.values, self._label, self.redundant)
+        return Codebook.from_values(self.values, self.name, self.redundant)
 
     @cached_property
     def max(self) -> float:
@@ -169,7 +176,7 @@ class Format(metaclass=_Sealed):
                     outer = special
                 elif self.saturation is Saturation.NONE:
                     raise SystolabError(
-                        f"Saturation of {self._label} must be finite or propagate, not none: "
+                        f"Saturation of {self.name} must be finite or propagate, not none: "
                         "it has neither infinity nor NaN"
                     )
             if self.saturation is Saturation.NONE:
@@ -200,7 +207,7 @@ class Format(metaclass=_Sealed):
             SystolabError: The format rounds stochastically.
         """
         if self.rounding is Rounding.STOCHASTIC:
-            raise SystolabError(f"Format {self._label} rounds stochastically: it has no thresholds")
+            raise SystolabError(f"Format {self.name} rounds stochastically: it has no thresholds")
         return self._encoder
 
     @cached_property
@@ -359,14 +366,10 @@ class Format(metaclass=_Sealed):
         """
         if "_definition" in vars(self):
             raise SystolabError(
-                f"Format {self._label} must not be changed: use replace({name}=...) for a copy, "
+                f"Format {self.name} must not be changed: use replace({name}=...) for a copy, "
                 "where there is such a switch"
             )
         super().__setattr__(name, value)
-
-    @property
-    def _label(self) -> str:
-        return self.name or type(self).__name__
 
     def __eq__(self, other: object) -> bool:
         """Same name, values, switches and projection, and the same hand-written hardware."""

@@ -92,17 +92,21 @@ def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Datas
         raise SystolabError(f"--images must be at least 1, not {images}")
     if source is None:
         return _random(shapes, images or DEFAULT_IMAGES, seed)
-    if source == "digits":
+    if isinstance(source, str) and source == "digits":
         name, shape = _only_input(shapes, what := "--data digits")
         split = digits_split()
         fitting = _shaped(split.calibration_x, shape)
         scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, what)
         return Dataset("digits", _calls(name, shape, fitting, what), *scored)
     if isinstance(source, np.ndarray):
-        return _samples(source, None, "data", "--data", shapes, images)
-    if isinstance(source, tuple):
-        x, y = source
-        return _samples(np.asarray(x), np.asarray(y), "data", "--data", shapes, images)
+        return _samples(source, None, "data", "data", shapes, images)
+    if isinstance(source, tuple) and len(source) == 2:
+        x, y = map(np.asarray, source)
+        return _samples(x, y, "data", "data", shapes, images)
+    if not isinstance(source, str | Path):
+        raise SystolabError(
+            "Data must be 'digits', an .npz file, an array x or a pair (x, y), not " + repr(source)
+        )
     return _npz(Path(source), shapes, images)
 
 
