@@ -18,6 +18,7 @@ from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode, parse_array
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing.timing import timing
 from systolab.rtl.values import run
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     a = rng.integers(0, 1 << fmt.bits, pixels).astype(np.uint8)
     w = rng.integers(0, 1 << fmt.bits, 9 * CHANNELS**2).astype(np.uint8)
     scale, bias = np.full(CHANNELS, 2.0**-8, np.float32), np.zeros(CHANNELS, np.float32)
-    memories = (a, w, scale, bias, np.float32(-np.inf), np.float32(np.inf), np.zeros_like(a))
+    memories = (a, w, scale, bias, -np.inf, np.inf, np.zeros_like(a))
     macs = pixels * CHANNELS * 9
     print(f"3x3, 64 to 64 channels, {side}x{side}, on {array.name}: {macs:,} MACs")
     differences = 0
@@ -112,8 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for mode in Mode:
             kernel = convolution(array, side, strides, mode)
             predicted = timing(kernel, array)
-            found = model.run(kernel, *memories)
-            wrong = int(np.count_nonzero(found.o != run(kernel, array, *memories).o_mem))
+            job = Job(kernel, *memories)
+            found = model.run(job)
+            wrong = int(np.count_nonzero(found.o != run(array, job).o_mem))
             differences += wrong + (found.cycles != predicted.cycles)
             parts = ", ".join(f"{k} {v:,}" for k, v in vars(predicted.breakdown).items())
             busy = macs / (found.cycles * array.rows * array.cols)

@@ -30,6 +30,7 @@ from systolab import formats
 from systolab.cosim.simulator.model import Model
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array, Mode, parse_array
 
 BUILDS = 3
@@ -44,10 +45,10 @@ def _speed(model: Model, mode: Mode, seconds: float = 2.0) -> float:
     rng = np.random.default_rng(0)
     a, w = (rng.integers(0, 256, size).astype(np.uint8) for size in (m * k, k * n))
     scale, bias = np.full(n, 1e-3, np.float32), np.zeros(n, np.float32)
-    o = np.zeros(m * n, np.uint8)
+    job = Job(kernel, a, w, scale, bias, -np.inf, np.inf, np.zeros(m * n, np.uint8))
     total, start = 0, time.thread_time()
     while time.thread_time() - start < seconds:
-        total += model.run(kernel, a, w, scale, bias, -np.inf, np.inf, o).cycles
+        total += model.run(job).cycles
     return total / (time.thread_time() - start)
 
 

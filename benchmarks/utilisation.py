@@ -21,6 +21,7 @@ from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl import Array, Mode, parse_array
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing.timing import timing
 from systolab.rtl.values import run
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     a = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
     w = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
     scale, bias = np.full(size, 2.0**-8, np.float32), np.zeros(size, np.float32)
-    lo, hi, o = np.float32(-np.inf), np.float32(np.inf), np.zeros(size * size, np.uint8)
+    o = np.zeros(size * size, np.uint8)
     macs = size**3
     print(f"{size}x{size}x{size} on {array.name}, {fmt.name}: {macs:,} MACs")
     print("dataflow            predicted    RTL cycles   busy     simulated")
@@ -50,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             array, size, size, size, mode, a_strides=(size, 1) if rowwise else (1, size)
         )
         a_mem = (a if rowwise else a.T).reshape(-1)
+        job = Job(kernel, a_mem, w.reshape(-1), scale, bias, -np.inf, np.inf, o)
         predicted = timing(kernel, array).cycles
         begin = time.perf_counter()
-        found = model.run(kernel, a_mem, w.reshape(-1), scale, bias, lo, hi, o)
+        found = model.run(job)
         seconds = time.perf_counter() - begin
-        expected = run(kernel, array, a_mem, w.reshape(-1), scale, bias, lo, hi, o).o_mem
+        expected = run(array, job).o_mem
         wrong = int(np.count_nonzero(found.o != expected))
         differences += wrong + (found.cycles != predicted)
         busy = macs / (found.cycles * rows * cols)

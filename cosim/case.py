@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from systolab.cosim.simulator.model import HardwareFaultError, Model
 from systolab.formats.codes import Codes
 from systolab.rtl import values
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic, traffic
-
-F32 = NDArray[np.float32]
 
 # A kernel that takes this many times the predicted cycles has hung. Random stalls freeze the core
 # most of the time.
@@ -27,36 +25,15 @@ _SLACK = 500
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """A kernel, its memories and its post-processing.
+class Case(Job):
+    """A job, and whether its memory ports stall.
 
     Attributes:
-        kernel: what to run.
-        a, w: memories of the A and W streams, flat codes.
-        scale, bias: post-processing parameters by index of stream P.
-        lo, hi: the clamp.
-        o: output memory before the run, flat codes.
         stall_seed: seed of a hostile environment with random stalls on every memory port
             (``Model.run``); None: no stalls.
-        a_scale, w_scale: block scales by index of streams SA and SW; None without block scales.
     """
 
-    kernel: Kernel
-    a: Codes
-    w: Codes
-    scale: F32
-    bias: F32
-    lo: float
-    hi: float
-    o: Codes
     stall_seed: int | None = None
-    a_scale: F32 | None = None
-    w_scale: F32 | None = None
-
-    @property
-    def memories(self) -> tuple[Codes, Codes, F32, F32, float, float, Codes]:
-        """All that a machine is given beside the kernel, in the order of its arguments."""
-        return self.a, self.w, self.scale, self.bias, self.lo, self.hi, self.o
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +63,7 @@ def software(array: Array, engine: str = "auto") -> Device:
     """The software model as a device: the expected codes, cycles and traffic."""
 
     def run(case: Case) -> Outcome:
-        result = values.run(
-            case.kernel,
-            array,
-            *case.memories,
-            engine,
-            a_scale=case.a_scale,
-            w_scale=case.w_scale,
-        )
+        result = values.run(array, case, engine)
         return predicted(case.kernel, array, result.o_mem)
 
     return run
@@ -128,12 +98,7 @@ def hardware_model(
         patience = _PATIENCE if case.stall_seed is None else _STALLED_PATIENCE
         try:
             done = model.run(
-                case.kernel,
-                *case.memories,
-                case.stall_seed,
-                max_cycles=patience * cycles(case.kernel) + _SLACK,
-                a_scale=case.a_scale,
-                w_scale=case.w_scale,
+                case, case.stall_seed, max_cycles=patience * cycles(case.kernel) + _SLACK
             )
         except HardwareFaultError as fault:
             return Outcome(fault.memory, fault.cycle, Traffic(0, 0, 0, 0), fault=fault)

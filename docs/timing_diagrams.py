@@ -134,7 +134,7 @@ def simulate() -> Run:
                         found[now["o_req_line_o"] * array.line + lane] = code
         step(cycle + 1, {})
 
-    expected = values.run(kernel, array, a, w, scale, bias, lo, hi, before)
+    expected = values.run(array, Job(kernel, a, w, scale, bias, lo, hi, before))
     np.testing.assert_array_equal(found, expected.o_mem)
     assert now["cycles_o"] == timing.cycles(kernel, array)
     return Run(samples)

@@ -16,6 +16,7 @@ from systolab.cosim.simulator.ports import Ports
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Mode
 from systolab.rtl.timing import timing
 
@@ -33,8 +34,7 @@ def main(waveform: str) -> int:
     rng = np.random.default_rng(0)
     a, w = (rng.integers(0, 256, STEPS * 4).astype(np.uint8) for _ in range(2))
     scale, bias = np.full(4, 0.05, np.float32), np.zeros(4, np.float32)
-    lo, hi = -np.inf, np.inf
-    before = np.zeros(16, np.uint8)
+    job = Job(kernel, a, w, scale, bias, -np.inf, np.inf, np.zeros(16, np.uint8))
 
     # What the element must hold: the sum of the steps that have reached it, in units of the product
     # of the formats' quanta. Step k enters PE (0, 0) k cycles after the first, PE (r, c) another
@@ -61,13 +61,13 @@ def main(waveform: str) -> int:
 
         sim.start_vcd_trace(waveform)
         io.cfg_valid_i = 1
-        for address, word in descriptor(kernel, lo, hi).tolist():
+        for address, word in descriptor(kernel, job.lo, job.hi).tolist():
             io.cfg_addr_i = address
             io.cfg_data_i = word
             sim.clock.tick()
         io.cfg_valid_i = 0
 
-        ports = Ports(kernel, array, a, w, scale, bias, before)
+        ports = Ports(array, job)
         ports.open(poke)
         io.start_i = 1
         sim.clock.tick()  # cycle 0
@@ -85,7 +85,7 @@ def main(waveform: str) -> int:
         cycles = int(io.cycles_o)
         sim.stop_vcd_trace()
 
-    result = values.run(kernel, array, a, w, scale, bias, lo, hi, before)
+    result = values.run(array, job)
     differ = int(np.count_nonzero(ports.o_mem != result.o_mem))
     predicted = timing.cycles(kernel, array)
     print(

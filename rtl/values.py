@@ -24,10 +24,10 @@ from systolab.formats.dot.postprocess import postprocess
 from systolab.formats.dot.product import DotResult, dot
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
+from systolab.rtl.kernel.job import F32, Job
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode, affine
 
 Ints = NDArray[np.int64]
-F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Positions = Sequence[int]
 
@@ -52,53 +52,25 @@ class KernelValues:
     lsb: int
 
 
-def run(
-    kernel: Kernel,
-    array: Array,
-    a_mem: Codes,
-    w_mem: Codes,
-    scale: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    lo: float | np.float32,
-    hi: float | np.float32,
-    o_mem: Codes,
-    engine: str = "auto",
-    keep_acc: bool = False,
-    a_scale: F32 | None = None,
-    w_scale: F32 | None = None,
-) -> KernelValues:
+def run(array: Array, job: Job, engine: str = "auto", keep_acc: bool = False) -> KernelValues:
     """Compute a kernel's output codes.
 
     Args:
-        kernel: what to run.
         array: machine configuration; gives formats and accumulator.
-        a_mem: codes that stream A reads, flat.
-        w_mem: codes that stream W reads, flat.
-        scale: binary32 factors that stream P indexes, flat.
-        bias: binary32 terms added after scaling, as many as ``scale``.
-        lo: lower clamp of the scaled sum, -inf for none.
-        hi: upper clamp, +inf for none.
-        o_mem: codes of the output memory before the kernel, flat; not modified.
+        job: the kernel with its memories.
         engine: engine of ``formats.dot``; "softfloat" has every binary32 step done by SoftFloat.
         keep_acc: also return the accumulators.
-        a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
-        w_scale: scales of W's blocks that stream SW indexes, flat.
 
     Raises:
         SystolabError: the kernel does not fit the array, an active lane leaves its memory, a code
-            is too large for its format, two outputs have the same address, or block scales are
-            missing or not finite.
+            is too large for its format, or two outputs have the same address.
     """
-    kernel.check(array)
-    factors = block_scales(kernel, a_scale, w_scale)
-    _check_codes("A", a_mem, array.act)
-    _check_codes("W", w_mem, array.weight)
-    if len(scale) != len(bias):
-        raise SystolabError(f"Bias must have the {len(scale)} elements of scale, not {len(bias)}")
-    a_source = np.append(a_mem, np.asarray(array.act.zero_code, dtype=a_mem.dtype))
-    w_source = np.append(w_mem, np.asarray(array.weight.zero_code, dtype=w_mem.dtype))
-    result = o_mem.copy()
-    written = np.zeros(len(o_mem), dtype=np.bool_)
+    job.check(array)
+    kernel, scale, bias = job.kernel, job.scale, job.bias
+    a_source = np.append(job.a, np.asarray(array.act.zero_code, dtype=job.a.dtype))
+    w_source = np.append(job.w, np.asarray(array.weight.zero_code, dtype=job.w.dtype))
+    result = job.o.copy()
+    written = np.zeros(len(job.o), dtype=np.bool_)
     writes = 0
     acc_pattern = _accumulator_pattern(kernel)
     acc: NDArray[np.generic] | None = None
@@ -106,13 +78,14 @@ def run(
     integer_softfloat = engine == "softfloat" and not isinstance(array.accumulator, Float32)
     dot_engine = "numpy" if integer_softfloat else engine
     engine_used, lsb = "", 0
-    low, high = np.float32(lo), np.float32(hi)
+    low, high = np.float32(job.lo), np.float32(job.hi)
     nest = _Nest(kernel)
     o_grid, acc_grid = (
         _Grid(pattern, nest.o_rows, nest.o_cols) for pattern in (kernel.o, acc_pattern)
     )
     a_grid = _Grid(kernel.a, nest.a_rows, nest.a_cols)
     w_grid = _Grid(kernel.w, nest.w_rows, nest.w_cols)
+    factors = job.block_scales
     blocks = None if factors is None else _Blocks(kernel, nest, *factors)
     p_grid = _Grid(kernel.p, (), nest.p_cols)
     (m, k), n = a_grid.shape, w_grid.shape[1]
@@ -140,7 +113,7 @@ def run(
                     sums, scale[index], bias[index], low, high, softfloat=engine == "softfloat"
                 )
                 address = o_at.addresses(rows, cols)[active]
-                _check_addresses("O", address, len(o_mem))
+                _check_addresses("O", address, len(job.o))
                 result[address] = array.out.encode(y)[active]
                 written[address] = True
                 writes += len(address)
@@ -377,33 +350,6 @@ def _block_dot(
     return DotResult(acc, 0, sums.engine)
 
 
-def block_scales(
-    kernel: Kernel, a_scale: F32 | None, w_scale: F32 | None
-) -> tuple[F32, F32] | None:
-    """Block scales of a kernel as flat binary32, None for a kernel without.
-
-    Raises:
-        SystolabError: there are none and the kernel needs them, or the other way round, or one is
-            not finite.
-    """
-    if not kernel.block_scaled:
-        if a_scale is not None or w_scale is not None:
-            raise SystolabError("Block scales must be given to a block-scaled kernel, not another")
-        return None
-    if a_scale is None or w_scale is None:
-        raise SystolabError("Block scales of A and W must be given to a block-scaled kernel")
-    for name, scale in (("A", a_scale), ("W", w_scale)):
-        if scale.ndim != 1 or scale.dtype != np.float32:
-            raise SystolabError(
-                f"Block scales of {name} must be flat float32, "
-                f"not {scale.ndim}-dimensional {scale.dtype}"
-            )
-        wrong = scale[~np.isfinite(scale)]
-        if len(wrong):
-            raise SystolabError(f"Block scales of {name} must be finite, not {wrong[0]}")
-    return a_scale, w_scale
-
-
 def _transposed(operand: _Operand) -> _Operand:
     return _Operand(operand.codes.T, None if operand.active is None else operand.active.T)
 
@@ -448,14 +394,6 @@ def _check_addresses(name: str, address: Ints, size: int) -> None:
         raise SystolabError(
             f"Active lanes of stream {name} must stay within addresses 0 to {size - 1}, "
             f"not reach {low if low < 0 else high}"
-        )
-
-
-def _check_codes(name: str, memory: Codes, fmt: Format) -> None:
-    if len(memory) and int(memory.max()) >= 1 << fmt.bits:
-        raise SystolabError(
-            f"Codes of stream {name} must be below {1 << fmt.bits} in format {fmt.name}, "
-            f"not {int(memory.max())}"
         )
 
 

@@ -43,7 +43,7 @@ reveal_type(sl.__version__)
 """
 REVEALED = [
     "systolab.formats.format.Format",
-    "systolab.formats.tensor.QuantizedTensor",
+    "systolab.formats.format.QuantizedTensor",
     "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.floating[numpy._typing._nbit_base._32Bit]]]",
     "systolab.rtl.kernel.kernel.Array",
     "systolab.cosim.api.run.RunReport",

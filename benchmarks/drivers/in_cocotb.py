@@ -35,7 +35,7 @@ async def kernel(dut: Any) -> None:
         signal(name).value = value
 
     edge = FallingEdge(dut.clk_i)
-    ports = Ports(work.kernel, work.array, work.a, work.w, work.scale, work.bias, work.before)
+    ports = Ports(work.array, work.job)
     for name in ("cfg_valid_i", "start_i", "a_rsp_valid_i", "w_rsp_valid_i", "p_rsp_valid_i"):
         poke(name, 0)
     poke("rst_ni", 0)

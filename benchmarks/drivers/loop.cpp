@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
   const auto w = load<uint8_t>("w");
   const auto scale = load<uint32_t>("scale");
   const auto bias = load<uint32_t>("bias");
-  auto o = load<uint8_t>("before");
+  auto o = load<uint8_t>("o");
 
   VerilatedContext context;
   Vsystolab_top top(&context);

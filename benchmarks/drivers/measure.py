@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.drivers.workload import HI, LO, Workload
+from benchmarks.drivers.workload import Workload
 from systolab.cosim.simulator.build import build_library
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.ports import Ports
@@ -52,10 +52,9 @@ class Batch:
 
     def measure(self, work: Workload, seconds: float) -> Sample:
         """Run the kernel again and again for some CPU seconds."""
-        data = (work.kernel, work.a, work.w, work.scale, work.bias, LO, HI, work.before)
         runs, start = 0, time.thread_time()
         while time.thread_time() - start < seconds:
-            done = self._model.run(*data)
+            done = self._model.run(work.job)
             runs += 1
         return Sample(done.cycles, runs, time.thread_time() - start, done.o)
 
@@ -81,8 +80,9 @@ class Loop:
 
     def measure(self, work: Workload, seconds: float) -> Sample:
         """Run the kernel again and again for some CPU seconds."""
-        for name in ("words", "a", "w", "scale", "bias", "before"):
-            getattr(work, name).tofile(self._folder / name)
+        work.words.tofile(self._folder / "words")
+        for name in ("a", "w", "scale", "bias", "o"):
+            getattr(work.job, name).tofile(self._folder / name)
         command = [str(self._program), str(self._folder), str(seconds)]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         codes = np.fromfile(self._folder / "after", np.uint8)
@@ -111,7 +111,7 @@ class PyVerilatorPorts:
         """Run the kernel once."""
         sim = self._sim
         signals, clock = sim.io, sim.clock
-        ports = Ports(work.kernel, work.array, work.a, work.w, work.scale, work.bias, work.before)
+        ports = Ports(work.array, work.job)
 
         def edges() -> None:
             clock.write(0)
@@ -184,7 +184,7 @@ class Cocotb:
                 hdl_toplevel_lang="verilog",
                 extra_env={
                     "SYSTOLAB_RESULT": str(path),
-                    "SYSTOLAB_MODE": work.kernel.mode.value,
+                    "SYSTOLAB_MODE": work.job.kernel.mode.value,
                     "COCOTB_LOG_LEVEL": "WARNING",
                 },
                 log_file=self._log,

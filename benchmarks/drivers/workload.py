@@ -13,36 +13,30 @@ from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.kernel.job import Job
+from systolab.rtl.kernel.kernel import Array, Mode
 from systolab.rtl.timing import timing
 
 FORMAT = "adaptivfloat:8,3"
 M, K, N = 256, 128, 32
-LO, HI = -np.inf, np.inf
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A kernel with its memories."""
+    """A kernel with its memories, on an array."""
 
     array: Array
-    kernel: Kernel
-    a: Codes
-    w: Codes
-    scale: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    before: Codes
+    job: Job
 
     @property
     def words(self) -> NDArray[np.uint32]:
         """Configuration writes, (address, word)."""
-        return descriptor(self.kernel, LO, HI)
+        return descriptor(self.job.kernel, self.job.lo, self.job.hi)
 
     def expected(self) -> tuple[Codes, int]:
         """Output memory and cycles, from the software model."""
-        data = (self.a, self.w, self.scale, self.bias, LO, HI, self.before)
-        result = values.run(self.kernel, self.array, *data).o_mem
-        return result, timing.cycles(self.kernel, self.array)
+        codes = values.run(self.array, self.job).o_mem
+        return codes, timing.cycles(self.job.kernel, self.array)
 
 
 def array() -> Array:
@@ -61,4 +55,5 @@ def workload(mode: Mode) -> Workload:
     # A is stored so that a vector is one line in either dataflow.
     strides = None if mode is Mode.WEIGHT_STATIONARY else (1, M)
     kernel = gemm_kernel(machine, M, K, N, mode, a_strides=strides)
-    return Workload(machine, kernel, a, w, scale, bias, np.zeros(M * N, np.uint8))
+    before = np.zeros(M * N, np.uint8)
+    return Workload(machine, Job(kernel, a, w, scale, bias, -np.inf, np.inf, before))

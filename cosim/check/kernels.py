@@ -81,9 +81,9 @@ class Data:
             self.codes(array.weight, size(kernel.w)),
             *parameters,
             stored(before, array.out),
-            int(rng.integers(0, 1 << 31)) if stalled else None,
-            self.block_scales(kernel.sa),
-            self.block_scales(kernel.sw),
+            stall_seed=int(rng.integers(0, 1 << 31)) if stalled else None,
+            a_scale=self.block_scales(kernel.sa),
+            w_scale=self.block_scales(kernel.sw),
         )
 
     def block_scales(self, pattern: AccessPattern | None) -> F32 | None:

@@ -103,20 +103,8 @@ def nulled(array: Array, case: Case, row: NDArray[np.int64]) -> Case:
         case: the case; its parameters are replaced.
         row: for each outer iteration the accumulator row that is taken away.
     """
-    result = values.run(
-        case.kernel,
-        array,
-        case.a,
-        case.w,
-        case.scale,
-        case.bias,
-        -np.inf,
-        np.inf,
-        case.o,
-        keep_acc=True,
-        a_scale=case.a_scale,
-        w_scale=case.w_scale,
-    )
+    unclamped = replace(case, lo=-np.inf, hi=np.inf)
+    result = values.run(array, unclamped, keep_acc=True)
     assert result.acc is not None
     chosen = cast(Result, result.acc[np.arange(len(row)), row])
     sums = to_binary32(chosen, result.lsb)

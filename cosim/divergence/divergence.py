@@ -158,17 +158,8 @@ class Divergence:
         self._traced.renew()
         if warm is not None:
             hardware_model(self._context.array, self._traced)(warm)
-        memories = (case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o)
         with suppress(HardwareFaultError):  # the waveform up to it is what is wanted
-            self._traced.run(
-                case.kernel,
-                *memories,
-                case.stall_seed,
-                waveform,
-                _LONGEST,
-                a_scale=case.a_scale,
-                w_scale=case.w_scale,
-            )
+            self._traced.run(case, case.stall_seed, waveform, _LONGEST)
         return read(waveform.path)
 
 

@@ -49,14 +49,7 @@ class Emulator:
 
     def __call__(self, case: Case) -> Outcome:
         """Compute the output memory, the predicted cycles and traffic."""
-        result = values.run(
-            case.kernel,
-            self._array,
-            *case.memories,
-            self._engine,
-            a_scale=case.a_scale,
-            w_scale=case.w_scale,
-        )
+        result = values.run(self._array, case, self._engine)
         self.engines.add(result.engine)
         return Outcome(result.o_mem, *self._conduct(case.kernel))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import Build, Options, build
 from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
@@ -16,9 +15,9 @@ from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
-from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.job import Job
+from systolab.rtl.kernel.kernel import Array
 from systolab.rtl.timing.traffic import Traffic
-from systolab.rtl.values import block_scales
 
 _STREAMS = {1: "A", 2: "W", 3: "O"}  # faults of native/job.h by the stream they are of
 _HANG = 4
@@ -190,39 +189,21 @@ class Model:
 
     def run(
         self,
-        kernel: Kernel,
-        a_mem: Codes,
-        w_mem: Codes,
-        scale: NDArray[np.float32],
-        bias: NDArray[np.float32],
-        lo: float | np.float32,
-        hi: float | np.float32,
-        o_mem: Codes,
+        job: Job,
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
         max_cycles: int = 0,
-        a_scale: NDArray[np.float32] | None = None,
-        w_scale: NDArray[np.float32] | None = None,
     ) -> Execution:
         """Run a kernel and watch the array's ports.
 
         Args:
-            kernel: what to run.
-            a_mem: codes that stream A reads, flat.
-            w_mem: codes that stream W reads, flat.
-            scale: binary32 factors that stream P indexes, flat.
-            bias: binary32 terms, as many as ``scale``.
-            lo: lower clamp, -inf for none.
-            hi: upper clamp, +inf for none.
-            o_mem: output memory before the kernel, flat; not modified.
+            job: the kernel with its memories.
             stall_seed: of an environment that is as hostile as the contract of the ports allows:
                 every request and response is delayed at random, ports without a response carry
                 garbage, unused configuration words are written, the kernel is started again while
                 it runs, and it is run once in part and ended by a reset. None for none of it.
             waveform: a VCD to write; needs a model built with tracing.
             max_cycles: clock cycles after which the kernel counts as hung; 0 for no limit.
-            a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
-            w_scale: scales of W's blocks that stream SW indexes, flat.
 
         Returns:
             What the kernel did. Stalled cycles do not count, so cycles are the same with and
@@ -230,27 +211,22 @@ class Model:
 
         Raises:
             HardwareFaultError: the array hung, or left its memories.
-            SystolabError: the kernel does not fit the array, block scales are missing or not
-                finite, or the waveform cannot be written.
+            SystolabError: the kernel or its codes do not fit the array, or the waveform cannot be
+                written.
         """
-        kernel.check(self.array)
+        job.check(self.array)
         if waveform is not None and not self._trace:
             raise SystolabError("Model must be built with tracing to write a waveform")
-        if len(scale) != len(bias):
-            raise SystolabError(
-                f"Bias must have the {len(scale)} elements of scale, not {len(bias)}"
-            )
-        scales = block_scales(kernel, a_scale, w_scale)
-        words = descriptor(kernel, lo, hi)
+        words = descriptor(job.kernel, job.lo, job.hi)
         if stall_seed is not None:
-            words = surrounded(words, kernel.block_scaled, stall_seed)
+            words = surrounded(words, job.kernel.block_scaled, stall_seed)
         words = np.ascontiguousarray(words)
-        a_codes = _codes(a_mem, self.array.act.bits)
-        w_codes = _codes(w_mem, self.array.weight.bits)
-        factors = np.ascontiguousarray(scale, dtype=np.float32)
-        terms = np.ascontiguousarray(bias, dtype=np.float32)
-        result = _codes(o_mem, self.array.out.bits).copy()
-        job = _Job(
+        a_codes = _codes(job.a, self.array.act.bits)
+        w_codes = _codes(job.w, self.array.weight.bits)
+        factors = np.ascontiguousarray(job.scale, dtype=np.float32)
+        terms = np.ascontiguousarray(job.bias, dtype=np.float32)
+        result = _codes(job.o, self.array.out.bits).copy()
+        given = _Job(
             descriptor=words.ctypes.data,
             descriptor_words=len(words),
             a_mem=a_codes.ctypes.data,
@@ -266,24 +242,25 @@ class Model:
             stall_seed=(stall_seed or 0) & 0xFFFF_FFFF_FFFF_FFFF,
             max_cycles=max_cycles,
         )
-        if scales is not None:
-            a_factors, w_factors = (np.ascontiguousarray(factors) for factors in scales)
-            job.a_scale, job.a_scale_size = a_factors.ctypes.data, len(a_factors)
-            job.w_scale, job.w_scale_size = w_factors.ctypes.data, len(w_factors)
+        if job.block_scales is not None:
+            a_factors, w_factors = (np.ascontiguousarray(x) for x in job.block_scales)
+            given.a_scale, given.a_scale_size = a_factors.ctypes.data, len(a_factors)
+            given.w_scale, given.w_scale_size = w_factors.ctypes.data, len(w_factors)
         if waveform is not None:
-            job.trace_path = str(waveform.path).encode()
-            job.trace_from, job.trace_to = waveform.start, waveform.stop
+            given.trace_path = str(waveform.path).encode()
+            given.trace_from, given.trace_to = waveform.start, waveform.stop
         with self._lock:
             if self._handle is None:
                 raise SystolabError("Model must be open to run a kernel, not closed")
-            fault = self._library.systolab_run(self._handle, ctypes.byref(job))
+            fault = self._library.systolab_run(self._handle, ctypes.byref(given))
         if fault:
-            raise self._fault(job, waveform, result)
-        a, w, p, o, sa, sw = job.transfers
+            raise self._fault(given, waveform, result)
+        a, w, p, o, sa, sw = given.transfers
         misconduct = ""
-        if job.violation:
-            misconduct = f"{_VIOLATIONS[job.violation]} (clock cycle {job.violation_cycle})"
-        return Execution(result, int(job.cycles), Traffic(a, w, p, o, sa, sw), misconduct)
+        if given.violation:
+            what, when = _VIOLATIONS[given.violation], given.violation_cycle
+            misconduct = f"{what} (clock cycle {when})"
+        return Execution(result, int(given.cycles), Traffic(a, w, p, o, sa, sw), misconduct)
 
     def close(self) -> None:
         """Free the instance."""

@@ -10,14 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
-from systolab.rtl.kernel.kernel import Array, Kernel
-from systolab.rtl.values import block_scales
+from systolab.rtl.kernel.job import Job
+from systolab.rtl.kernel.kernel import Array
 
 Peek = Callable[[str], int]
 Poke = Callable[[str, int], None]
@@ -27,56 +23,32 @@ class Ports:
     """Memories of one kernel, and the state of the ports in front of them.
 
     Args:
-        kernel: what runs; it must fit the array.
         array: the machine configuration.
-        a_mem: codes that stream A reads, flat.
-        w_mem: codes that stream W reads, flat.
-        scale: binary32 factors that stream P indexes, flat.
-        bias: binary32 terms, as many as ``scale``.
-        o_mem: output memory before the kernel, flat; not modified.
-        a_scale: scales of A's blocks that stream SA indexes, flat; for a block-scaled kernel.
-        w_scale: scales of W's blocks that stream SW indexes, flat.
+        job: the kernel, which must fit the array, with its memories.
 
     Attributes:
         o_mem: output memory, as far as it is written.
 
     Raises:
-        SystolabError: the kernel does not fit the array, or block scales are missing or not finite.
+        SystolabError: the kernel or its codes do not fit the array.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        array: Array,
-        a_mem: Codes,
-        w_mem: Codes,
-        scale: NDArray[np.float32],
-        bias: NDArray[np.float32],
-        o_mem: Codes,
-        a_scale: NDArray[np.float32] | None = None,
-        w_scale: NDArray[np.float32] | None = None,
-    ) -> None:
-        kernel.check(array)
-        if len(scale) != len(bias):
-            raise SystolabError(
-                f"Bias must have the {len(scale)} elements of scale, not {len(bias)}"
-            )
-        self.o_mem = o_mem.copy()
+    def __init__(self, array: Array, job: Job) -> None:
+        job.check(array)
+        self.o_mem = job.o.copy()
         self._line = array.line
         self._out_bits = array.out.bits
-        parameters = [
-            b << 32 | s for s, b in zip(binary32_words(scale), binary32_words(bias), strict=True)
-        ]
+        words = (binary32_words(memory) for memory in (job.scale, job.bias))
+        parameters = [bias << 32 | scale for scale, bias in zip(*words, strict=True)]
         self._reads = [
-            _Read("a", "line", memory_lines(a_mem, array.line, array.act.bits)),
-            _Read("w", "line", memory_lines(w_mem, array.line, array.weight.bits)),
+            _Read("a", "line", memory_lines(job.a, array.line, array.act.bits)),
+            _Read("w", "line", memory_lines(job.w, array.line, array.weight.bits)),
             _Read("p", "index", parameters),
         ]
-        scales = block_scales(kernel, a_scale, w_scale)
-        if scales is not None:
+        if job.block_scales is not None:
             self._reads += [
                 _Read(name, "index", binary32_words(memory))
-                for name, memory in zip(("sa", "sw"), scales, strict=True)
+                for name, memory in zip(("sa", "sw"), job.block_scales, strict=True)
             ]
 
     def open(self, poke: Poke) -> None:

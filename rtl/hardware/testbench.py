@@ -20,7 +20,8 @@ from systolab.rtl.hardware.synthesis import NETLIST, SCRIPT, STATISTICS
 from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
+from systolab.rtl.kernel.job import Job
+from systolab.rtl.kernel.kernel import AccessPattern, Array
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
 
@@ -29,31 +30,19 @@ BENCH = "systolab_tb"
 
 @dataclass(frozen=True)
 class Vectors:
-    """A kernel with its memories and what the software model says it does.
+    """A job and what the software model says it does.
 
     Attributes:
         title: what the kernel is.
-        kernel: the kernel.
-        a, w: input memories, codes.
-        scale, bias: binary32 parameters.
-        a_scale, w_scale: block scales; None for arrays without.
-        lo, hi: clamp.
-        o: output memory after the kernel; before it, all codes are zero.
+        job: the kernel with its memories; all codes of the output memory are zero.
+        o: output memory after the kernel.
         cycles: from the start pulse to done.
     """
 
     title: str
-    kernel: Kernel
-    a: Codes
-    w: Codes
-    scale: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    lo: float
-    hi: float
+    job: Job
     o: Codes
     cycles: int
-    a_scale: NDArray[np.float32] | None = None
-    w_scale: NDArray[np.float32] | None = None
 
 
 def example_vectors(array: Array, seed: int = 0) -> list[Vectors]:
@@ -76,13 +65,9 @@ def example_vectors(array: Array, seed: int = 0) -> list[Vectors]:
             bias = rng.uniform(-1, 1, n).astype(np.float32)
             before: Codes = np.zeros(m * n, np.uint8 if array.out.bits <= 8 else np.uint16)
             lo, hi = (0.0, array.out.max / 2) if m > 3 else (-np.inf, np.inf)
-            data = (kernel, array, a, w, scale, bias, lo, hi, before)
-            after = run(*data, a_scale=a_scale, w_scale=w_scale).o_mem
-            title = f"{m}x{k}x{n} {mode}"
-            count = cycles(kernel, array)
-            result.append(
-                Vectors(title, kernel, a, w, scale, bias, lo, hi, after, count, a_scale, w_scale)
-            )
+            job = Job(kernel, a, w, scale, bias, lo, hi, before, a_scale, w_scale)
+            after = run(array, job).o_mem
+            result.append(Vectors(f"{m}x{k}x{n} {mode}", job, after, cycles(kernel, array)))
     return result
 
 
@@ -96,27 +81,26 @@ def testbench(array: Array, vectors: Sequence[Vectors]) -> dict[str, str]:
     files: dict[str, str] = {}
     counts = []
     for i, vector in enumerate(vectors):
-        words = [address << 32 | word for address, word in _writes(vector)]
+        job = vector.job
+        words = [address << 32 | word for address, word in _writes(job)]
         parameters = [
             bias << 32 | scale
-            for scale, bias in zip(
-                binary32_words(vector.scale), binary32_words(vector.bias), strict=True
-            )
+            for scale, bias in zip(binary32_words(job.scale), binary32_words(job.bias), strict=True)
         ]
         images = {
             "cfg": (words, 42),
-            "a": (memory_lines(vector.a, array.line, array.act.bits), array.line * array.act.bits),
+            "a": (memory_lines(job.a, array.line, array.act.bits), array.line * array.act.bits),
             "w": (
-                memory_lines(vector.w, array.line, array.weight.bits),
+                memory_lines(job.w, array.line, array.weight.bits),
                 array.line * array.weight.bits,
             ),
             "p": (parameters, 64),
             "o": (memory_lines(vector.o, array.line, array.out.bits), array.line * array.out.bits),
         }
-        if vector.a_scale is not None and vector.w_scale is not None:
+        if job.block_scales is not None:
             images |= {
-                "sa": (binary32_words(vector.a_scale), 32),
-                "sw": (binary32_words(vector.w_scale), 32),
+                port: (binary32_words(memory), 32)
+                for port, memory in zip(("sa", "sw"), job.block_scales, strict=True)
             }
         for name, (rows, width) in images.items():
             digits = -(-width // 4)
@@ -126,8 +110,8 @@ def testbench(array: Array, vectors: Sequence[Vectors]) -> dict[str, str]:
     return files
 
 
-def _writes(vector: Vectors) -> list[tuple[int, int]]:
-    rows: list[list[int]] = descriptor(vector.kernel, vector.lo, vector.hi).tolist()
+def _writes(job: Job) -> list[tuple[int, int]]:
+    rows: list[list[int]] = descriptor(job.kernel, job.lo, job.hi).tolist()
     return [(address, word) for address, word in rows]
 
 

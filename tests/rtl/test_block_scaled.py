@@ -17,6 +17,7 @@ from systolab.rtl import AccessPattern, Array, Guard, Kernel, Mode
 from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm, block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing.reference import cycles as reference_cycles
 from systolab.rtl.timing.timing import cycles, timing
 from systolab.rtl.values import run
@@ -59,9 +60,8 @@ def test_values_equal_brute_force(
     expected = brute_force(kernel, array, memories)
     scale, bias = revealing_parameters(kernel, expected, rng)
     before = rng.integers(0, 2048, size_of(kernel.o)).astype(np.uint16)
-    got = run(
+    job = Job(
         kernel,
-        array,
         memories.a,
         memories.w,
         scale,
@@ -69,11 +69,10 @@ def test_values_equal_brute_force(
         -INFINITY,
         INFINITY,
         before,
-        engine,
-        keep_acc=True,
-        a_scale=memories.a_scale,
-        w_scale=memories.w_scale,
+        memories.a_scale,
+        memories.w_scale,
     )
+    got = run(array, job, engine, keep_acc=True)
     assert got.acc is not None
     np.testing.assert_array_equal(got.acc, expected)
     np.testing.assert_array_equal(got.o_mem, outputs(kernel, array, expected, scale, bias, before))
@@ -118,19 +117,10 @@ def _run(
     w_scale: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None,
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]:
     count = int(kernel.p.addresses().max()) + 1
-    return run(
-        kernel,
-        array,
-        a,
-        w,
-        np.ones(count, np.float32),
-        np.zeros(count, np.float32),
-        -INFINITY,
-        INFINITY,
-        np.zeros(size_of(kernel.o), np.uint16),
-        a_scale=a_scale,
-        w_scale=w_scale,
-    ).o_mem
+    ones, zeros = np.ones(count, np.float32), np.zeros(count, np.float32)
+    before = np.zeros(size_of(kernel.o), np.uint16)
+    job = Job(kernel, a, w, ones, zeros, -INFINITY, INFINITY, before, a_scale, w_scale)
+    return run(array, job).o_mem
 
 
 def test_a_tile_lies_within_one_block() -> None:

@@ -19,6 +19,7 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.rtl import AccessPattern, Array, Kernel, Mode
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.values import run
 from tests.kernels import Convolution, convolutions, random_kernels
 
@@ -110,7 +111,8 @@ def test_random_kernels(kernel: Kernel, accumulator: Accumulator, seed: int) -> 
     count = int(kernel.p.addresses().max()) + 1
     scale = rng.uniform(0.001, 0.1, count).astype(np.float32)
     bias = rng.normal(size=count).astype(np.float32)
-    got = run(kernel, array, a_mem, w_mem, scale, bias, -4, INFINITY, o_mem, keep_acc=True)
+    job = Job(kernel, a_mem, w_mem, scale, bias, -4, INFINITY, o_mem)
+    got = run(array, job, keep_acc=True)
     expected = np.array(one_at_a_time(kernel, array, a_mem, w_mem))
     assert got.acc is not None
     np.testing.assert_array_equal(got.acc.astype(expected.dtype), expected)
@@ -141,7 +143,8 @@ def test_gemm_equals_numpy(mode: Mode, m: int, k: int, n: int) -> None:
     empty = np.zeros(m * n, np.uint8)
     for a_mem, strides in ((a.reshape(-1), (k, 1)), (a.T.reshape(-1), (1, m))):
         kernel = gemm_kernel(array, m, k, n, mode, a_strides=strides)
-        result = run(kernel, array, a_mem, w.reshape(-1), ones, zeros, -INFINITY, INFINITY, empty)
+        job = Job(kernel, a_mem, w.reshape(-1), ones, zeros, -INFINITY, INFINITY, empty)
+        result = run(array, job)
         product = ADAPTIVFLOAT.values[a] @ ADAPTIVFLOAT.values[w]
         expected = ADAPTIVFLOAT.encode((product * 2.0**-4).astype(np.float32))
         np.testing.assert_array_equal(result.o_mem.reshape(m, n), expected)
@@ -162,17 +165,9 @@ def test_convolution_equals_onnx(convolution: Convolution, mode: Mode, seed: int
         a_mem, w_mem = image.transpose(1, 2, 0), weights.transpose(0, 2, 3, 1)
     else:
         a_mem, w_mem = image, weights
-    got = run(
-        kernel,
-        array,
-        a_mem.reshape(-1),
-        w_mem.reshape(-1),
-        ones,
-        zeros,
-        -INFINITY,
-        INFINITY,
-        np.zeros(size, np.uint8),
-    ).o_mem
+    memories = a_mem.reshape(-1), w_mem.reshape(-1), ones, zeros
+    job = Job(kernel, *memories, -INFINITY, INFINITY, np.zeros(size, np.uint8))
+    got = run(array, job).o_mem
     if c.channels_last:
         got = got.reshape(*c.out_size, c.outputs).transpose(2, 0, 1)
     values = onnx_convolution(c, ADAPTIVFLOAT.values[image], ADAPTIVFLOAT.values[weights])
@@ -211,30 +206,30 @@ def onnx_convolution(
 def simple_run(kernel: Kernel, **change: object) -> None:
     array = Array(4, 4, ADAPTIVFLOAT, ADAPTIVFLOAT, ADAPTIVFLOAT, Exact())
     arguments: dict[str, object] = {
-        "a_mem": np.zeros(16, np.uint8),
-        "w_mem": np.zeros(16, np.uint8),
+        "a": np.zeros(16, np.uint8),
+        "w": np.zeros(16, np.uint8),
         "scale": np.ones(4, np.float32),
         "bias": np.zeros(4, np.float32),
         "lo": -INFINITY,
         "hi": INFINITY,
-        "o_mem": np.zeros(16, np.uint8),
+        "o": np.zeros(16, np.uint8),
     }
-    run(kernel, array, **(arguments | change))  # type: ignore[arg-type]
+    run(array, Job(kernel, **(arguments | change)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (
-            {"a_mem": np.zeros(15, np.uint8)},
+            {"a": np.zeros(15, np.uint8)},
             "Active lanes of stream A must stay within addresses 0 to 14, not reach 15",
         ),
         (
-            {"w_mem": np.zeros(12, np.uint8)},
+            {"w": np.zeros(12, np.uint8)},
             "Active lanes of stream W must stay within addresses 0 to 11, not reach 15",
         ),
         (
-            {"o_mem": np.zeros(3, np.uint8)},
+            {"o": np.zeros(3, np.uint8)},
             "Active lanes of stream O must stay within addresses 0 to 2, not reach 15",
         ),
         (
@@ -265,7 +260,7 @@ def test_codes_must_fit_their_format() -> None:
     one = np.ones(1, np.float32)
     code = np.full(1, 16, np.uint8)
     with pytest.raises(SystolabError) as caught:
-        run(kernel, array, code, code, one, one, -INFINITY, INFINITY, code)
+        run(array, Job(kernel, code, code, one, one, -INFINITY, INFINITY, code))
     assert str(caught.value) == (
         "Codes of stream A must be below 16 in format adaptivfloat:4,2, not 16"
     )

@@ -259,12 +259,7 @@ def test_expected_sums_are_those_of_the_software_model(
     for _ in range(5):
         m, k, n = (int(x) for x in data.rng.integers(1, 8, 3))
         case = data.case(gemm_kernel(array, m, k, n, mode))
-        result = values.run(
-            case.kernel,
-            array,
-            *case.memories,
-            keep_acc=True,
-        )
+        result = values.run(array, case, keep_acc=True)
         assert result.acc is not None
         acc = result.acc
         if acc.dtype == np.float32:

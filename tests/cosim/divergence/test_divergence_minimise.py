@@ -10,7 +10,6 @@ import pytest
 
 from systolab import formats
 from systolab.cosim.case import (
-    F32,
     Axis,
     Case,
     Device,
@@ -24,7 +23,6 @@ from systolab.cosim.case import (
 from systolab.cosim.divergence.minimise import minimise
 from systolab.cosim.simulator.model import HardwareFaultError
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
@@ -52,7 +50,7 @@ def random_case(mode: Mode, m: int = 9, k: int = 11, n: int = 7, seed: int = 1) 
 def test_restricted_kernels_compute_the_same_outputs(mode: Mode) -> None:
     """Every iteration of an outer loop, a row loop or the W lanes alone gives the same codes."""
     case = random_case(mode)
-    whole = values.run(case.kernel, ARRAY, *_arguments(case)).o_mem
+    whole = values.run(ARRAY, case).o_mem
     for axis, length in axes(case.kernel):
         inside_sum = axis.dimension is Dimension.REDUCTION or (
             axis.dimension is Dimension.A_LANES and mode is Mode.WEIGHT_STATIONARY
@@ -63,7 +61,7 @@ def test_restricted_kernels_compute_the_same_outputs(mode: Mode) -> None:
         for start in range(length):
             part = restrict(case.kernel, axis, start, 1)
             part_of_whole = replace(case, kernel=squeeze(part), o=merged)
-            merged = values.run(part_of_whole.kernel, ARRAY, *_arguments(part_of_whole)).o_mem
+            merged = values.run(ARRAY, part_of_whole).o_mem
         assert np.array_equal(merged, whole), axis
 
 
@@ -71,7 +69,7 @@ def test_a_cut_reduction_sums_its_part() -> None:
     case = random_case(Mode.OUTPUT_STATIONARY, m=1, k=5, n=1)
     case = replace(case, bias=np.zeros(1, np.float32), scale=np.ones(1, np.float32))
     kernel = restrict(case.kernel, Axis(Dimension.REDUCTION), 3, 1)
-    y = values.run(kernel, ARRAY, *_arguments(case)).o_mem[0]
+    y = values.run(ARRAY, replace(case, kernel=kernel)).o_mem[0]
     product = float(F.values[case.a[3]] * F.values[case.w[3]])
     assert y == F.encode(np.float32(np.clip(product, -100, 100)))
 
@@ -218,10 +216,3 @@ def test_the_budget_is_kept() -> None:
     found = minimise(random_case(MODES[0]), ARRAY, software(ARRAY), brute(wrong), limit=10)
     assert found is not None
     assert found.runs == 10
-
-
-Arguments = tuple[Codes, Codes, F32, F32, float, float, Codes]
-
-
-def _arguments(case: Case) -> Arguments:
-    return case.a, case.w, case.scale, case.bias, case.lo, case.hi, case.o

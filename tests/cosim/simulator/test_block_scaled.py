@@ -18,6 +18,7 @@ from systolab.formats.errors import SystolabError
 from systolab.rtl import Array, Kernel
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.block_gemm import block_gemm, block_gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing.reference import cycles as reference_cycles
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.timing.traffic import traffic
@@ -56,14 +57,12 @@ def disagrees(
     acc = brute_force(kernel, array, memories)
     scale, bias = revealing_parameters(kernel, acc, rng)
     before = rng.integers(0, 1 << OUT.bits, size_of(kernel.o)).astype(np.uint16)
-    data = (memories.a, memories.w, scale, bias, -INFINITY, INFINITY, before)
-    a_scale, w_scale = memories.a_scale, memories.w_scale
-    expected = run(kernel, array, *data, a_scale=a_scale, w_scale=w_scale).o_mem
+    scales = memories.a_scale, memories.w_scale
+    job = Job(kernel, memories.a, memories.w, scale, bias, -INFINITY, INFINITY, before, *scales)
+    expected = run(array, job).o_mem
     np.testing.assert_array_equal(expected, outputs(kernel, array, acc, scale, bias, before))
     assert cycles(kernel, array) == reference_cycles(kernel, array)
-    found = machine.run(
-        kernel, *data, stall_seed, max_cycles=200_000, a_scale=a_scale, w_scale=w_scale
-    )
+    found = machine.run(job, stall_seed, max_cycles=200_000)
     timed = (found.cycles, found.traffic) == (cycles(kernel, array), traffic(kernel, array))
     return not np.array_equal(found.o, expected), not timed or bool(found.misconduct)
 
@@ -125,7 +124,7 @@ def test_a_quantised_product() -> None:
     a = array.act.quantize(rng.normal(size=(m, k)).astype(np.float32), axis=1)
     w = array.weight.quantize(rng.normal(size=(k, n)).astype(np.float32), axis=0)
     product = block_gemm(array, a, w)
-    found = model("4x4 mxfp8").run(
+    job = Job(
         product.kernel,
         product.a,
         product.w,
@@ -134,9 +133,10 @@ def test_a_quantised_product() -> None:
         -INFINITY,
         INFINITY,
         np.zeros(m * n, np.uint16),
-        a_scale=product.a_scale,
-        w_scale=product.w_scale,
+        product.a_scale,
+        product.w_scale,
     )
+    found = model("4x4 mxfp8").run(job)
     real = a.dequantize().astype(np.float64) @ w.dequantize()
     np.testing.assert_allclose(OUT.values[found.o].reshape(m, n), real, rtol=2.0**-6, atol=2.0**-12)
 
@@ -146,7 +146,7 @@ def test_missing_scales_are_refused() -> None:
     kernel = block_gemm_kernel(array, 1, 4, 1, 4)
     one, code = np.ones(1, np.float32), np.zeros(4, np.uint8)
     with pytest.raises(SystolabError) as caught:
-        model("4x4 mxfp8").run(kernel, code, code, one, one, -INFINITY, INFINITY, code)
+        Job(kernel, code, code, one, one, -INFINITY, INFINITY, code)
     assert str(caught.value) == "Block scales of A and W must be given to a block-scaled kernel"
 
 

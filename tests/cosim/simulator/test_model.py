@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from systolab import formats
 from systolab.cosim.case import compare, hardware_model, software
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.simulator.model import Execution, HardwareFaultError, Model, Waveform
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array, Kernel, Mode
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
@@ -32,18 +31,19 @@ def _array() -> Array:
     return Array(4, 4, fmt, fmt, fmt, Exact(), acc_rows=64)
 
 
-class Job:
+class Product:
     """A matrix product with random data, and what the software model says of it."""
 
     def __init__(self, mode: Mode = Mode.WEIGHT_STATIONARY, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.array = _array()
         self.kernel = gemm_kernel(self.array, M, K, N, mode)
-        self.a: Codes = rng.integers(0, 256, M * K).astype(np.uint8)
-        self.w: Codes = rng.integers(0, 256, K * N).astype(np.uint8)
-        self.scale: NDArray[np.float32] = rng.uniform(1e-4, 1e-3, N).astype(np.float32)
-        self.bias: NDArray[np.float32] = rng.normal(size=N).astype(np.float32)
-        self.o: Codes = np.zeros(M * N, np.uint8)
+        a = rng.integers(0, 256, M * K).astype(np.uint8)
+        w = rng.integers(0, 256, K * N).astype(np.uint8)
+        scale = rng.uniform(1e-4, 1e-3, N).astype(np.float32)
+        bias = rng.normal(size=N).astype(np.float32)
+        before = np.zeros(M * N, np.uint8)
+        self.job = Job(self.kernel, a, w, scale, bias, -2.0, np.inf, before)
 
     def run(
         self,
@@ -52,53 +52,49 @@ class Job:
         stall_seed: int | None = None,
         waveform: Waveform | None = None,
     ) -> Execution:
-        parameters = (self.scale, self.bias, -2.0, np.inf)
-        memories = (self.a, self.w, *parameters, self.o)
-        return model.run(kernel or self.kernel, *memories, stall_seed, waveform)
+        return model.run(replace(self.job, kernel=kernel or self.kernel), stall_seed, waveform)
 
     def check(self, result: Execution) -> None:
-        expected = run(
-            self.kernel, self.array, self.a, self.w, self.scale, self.bias, -2.0, np.inf, self.o
-        )
+        expected = run(self.array, self.job)
         np.testing.assert_array_equal(result.o, expected.o_mem)
         assert result.cycles == cycles(self.kernel, self.array)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_registers_may_start_anywhere(mode: Mode) -> None:
-    job = Job(mode)
+    product = Product(mode)
     for seed in (None, 1, 2, 3, 4):
         with Model(_array(), random_registers=seed) as model:
-            job.check(job.run(model))
-            job.check(job.run(model))  # and after a kernel
+            product.check(product.run(model))
+            product.check(product.run(model))  # and after a kernel
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_stalls_change_neither_codes_nor_core_cycles(mode: Mode) -> None:
-    job = Job(mode)
+    product = Product(mode)
     with Model(_array()) as model:
         for seed in range(20):
-            job.check(job.run(model, stall_seed=seed))
+            product.check(product.run(model, stall_seed=seed))
 
 
 def test_instances_run_on_threads() -> None:
-    jobs = [Job(mode, seed) for seed in range(4) for mode in Mode]
+    products = [Product(mode, seed) for seed in range(4) for mode in Mode]
 
-    def work(job: Job) -> None:
+    def work(product: Product) -> None:
         with Model(_array()) as model:
             for _ in range(20):
-                job.check(job.run(model))
+                product.check(product.run(model))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, jobs))
+        list(pool.map(work, products))
 
 
 @pytest.mark.parametrize(
     ("stream", "size"), [("A", M * K), ("W", K * N), ("O", M * N)], ids=["A", "W", "O"]
 )
 def test_a_kernel_that_leaves_its_memory(stream: str, size: int) -> None:
-    job = Job()
-    kernel = job.kernel
+    product = Product()
+    kernel = product.kernel
     moved = replace(kernel.streams()[stream], base=4096)
     if stream == "A":
         outside = replace(kernel, a=moved)
@@ -109,80 +105,79 @@ def test_a_kernel_that_leaves_its_memory(stream: str, size: int) -> None:
     with Model(_array()) as model:
         message = f"^Active lanes of stream {stream} must stay within addresses 0 to {size - 1}, "
         with pytest.raises(SystolabError, match=message + "not reach the line from "):
-            job.run(model, outside)
+            product.run(model, outside)
         with pytest.raises(HardwareFaultError) as raised:
-            job.run(model, outside)
+            product.run(model, outside)
         assert (raised.value.what, raised.value.stream) == ("address", stream)
-        job.check(job.run(model))  # the model is still good
+        product.check(product.run(model))  # the model is still good
 
 
 def test_an_array_that_hangs() -> None:
     """The controller never takes an accumulator bank back: the third outer iteration waits."""
-    job = Job()
-    sound = hardware(job.array)
+    product = Product()
+    sound = hardware(product.array)
     name, release = "systolab_controller.sv", "- 2'(release_i);"
     assert sound.files[name].count(release) == 1
     text = sound.files[name].replace(release, "- 2'(release_i && 1'b0);")
     faulty = replace(sound, files={**sound.files, name: text})
-    predicted = cycles(job.kernel, job.array)
-    assert math.prod(job.kernel.outer) == 2
-    longer = gemm_kernel(job.array, M, K, 3 * job.array.cols)
-    data = Data(job.array, np.random.default_rng(0)).case(longer)
-    limit = cycles(longer, job.array)
-    with Model(job.array, sources=faulty) as model:
-        memories = (data.a, data.w, data.scale, data.bias, data.lo, data.hi, data.o)
+    predicted = cycles(product.kernel, product.array)
+    assert math.prod(product.kernel.outer) == 2
+    longer = gemm_kernel(product.array, M, K, 3 * product.array.cols)
+    data = Data(product.array, np.random.default_rng(0)).case(longer)
+    limit = cycles(longer, product.array)
+    with Model(product.array, sources=faulty) as model:
         with pytest.raises(HardwareFaultError) as raised:
-            model.run(longer, *memories, max_cycles=limit)
+            model.run(data, max_cycles=limit)
         assert raised.value.what == "hang"
         assert raised.value.cycle == limit + 1
         assert str(raised.value) == f"Array must finish its kernel, not hang at cycle {limit + 1}"
         # The first two iterations came out, and the model can be used again.
-        right = software(job.array)(data).o
+        right = software(product.array)(data).o
         written = raised.value.memory != data.o
         assert written.any()
         assert np.array_equal(raised.value.memory[written], right[written])
-        job.check(job.run(model))
+        product.check(product.run(model))
         # As a device it says so instead of raising, soon after the predicted cycles.
-        outcome = hardware_model(job.array, model)(data)
+        outcome = hardware_model(product.array, model)(data)
         assert outcome.fault is not None
         assert limit < outcome.cycles == outcome.fault.cycle <= 2 * limit + 501
-        difference = compare(data, software(job.array)(data), outcome)
+        difference = compare(data, software(product.array)(data), outcome)
         assert difference is not None
         assert (difference.what, difference.expected) == ("hang", limit)
         assert difference.found == outcome.cycles
-        stalled = hardware_model(job.array, model)(replace(data, stall_seed=1))
+        stalled = hardware_model(product.array, model)(replace(data, stall_seed=1))
         assert stalled.fault is not None
     assert predicted < limit
 
 
 def test_a_negative_address_is_named() -> None:
-    job = Job()
-    outside = replace(job.kernel, a=replace(job.kernel.a, base=-4))
+    product = Product()
+    outside = replace(product.kernel, a=replace(product.kernel.a, base=-4))
     with Model(_array()) as model, pytest.raises(SystolabError, match="line from -4 to -1"):
-        job.run(model, outside)
+        product.run(model, outside)
 
 
 def test_a_closed_model() -> None:
     model = Model(_array())
     model.close()
     with pytest.raises(SystolabError, match="^Model must be open to run a kernel, not closed"):
-        Job().run(model)
+        Product().run(model)
 
 
 def test_a_waveform_needs_tracing(tmp_path: Path) -> None:
     with Model(_array()) as model:
         wave = Waveform(tmp_path / "x.vcd")
         with pytest.raises(SystolabError, match="^Model must be built with tracing"):
-            Job().run(model, waveform=wave)
+            Product().run(model, waveform=wave)
 
 
 def test_a_waveform_of_a_window(tmp_path: Path) -> None:
-    job = Job()
+    product = Product()
     with Model(_array(), trace=True) as model:
         wave = Waveform(tmp_path / "x.vcd", 10, 13)
-        job.check(job.run(model, waveform=wave))
+        product.check(product.run(model, waveform=wave))
         times = [line for line in wave.path.read_text().splitlines() if line.startswith("#")]
         assert times == ["#100", "#105", "#110", "#115", "#120", "#125"]
         unwritable = Waveform(tmp_path / "missing" / "x.vcd")
         with pytest.raises(SystolabError, match="^Waveform must be a writable file, not "):
-            job.run(model, waveform=unwritable)
+            product.run(model, waveform=unwritable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from systolab import formats
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.ports import Ports
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array, Kernel, Mode
 from systolab.rtl.timing import timing
 
@@ -59,13 +60,13 @@ def model() -> Model:
     return Model(Array(2, 2, fmt, fmt, fmt, Exact()), python=True)
 
 
-def memories(
-    m: int, k: int, n: int
-) -> tuple[Codes, Codes, NDArray[np.float32], NDArray[np.float32], Codes]:
+def product(kernel: Kernel, m: int, k: int, n: int, **scales: NDArray[np.float32]) -> Job:
+    """A matrix product with random data; every output holds 63 before it."""
     rng = np.random.default_rng(m * k + n)
     a, w = (rng.integers(0, 64, size).astype(np.uint8) for size in (m * k, k * n))
     scale = rng.uniform(0.01, 0.1, n).astype(np.float32)
-    return a, w, scale, np.linspace(-1, 1, n, dtype=np.float32), np.full(m * n, 63, np.uint8)
+    bias, before = np.linspace(-1, 1, n, dtype=np.float32), np.full(m * n, 63, np.uint8)
+    return Job(kernel, a, w, scale, bias, -np.inf, np.inf, before, **scales)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -74,13 +75,11 @@ def test_single_steps_give_values_and_cycles(model: Model, mode: Mode) -> None:
     array = model.array
     for m, k, n in ((5, 7, 3), (4, 3, 2)):
         kernel = gemm_kernel(array, m, k, n, mode)
-        data = memories(m, k, n)
-        ports = Ports(kernel, array, *data)
+        job = product(kernel, m, k, n)
+        ports = Ports(array, job)
         assert single_step(model, ports, kernel) == timing.cycles(kernel, array)
-        a, w, scale, bias, before = data
-        expected = values.run(kernel, array, a, w, scale, bias, -np.inf, np.inf, before).o_mem
-        np.testing.assert_array_equal(ports.o_mem, expected)
-        assert np.all(before == 63)
+        np.testing.assert_array_equal(ports.o_mem, values.run(array, job).o_mem)
+        assert np.all(job.o == 63)
 
 
 def test_block_scales_are_served() -> None:
@@ -88,7 +87,6 @@ def test_block_scales_are_served() -> None:
     array = Array(2, 2, fmt, fmt, fmt, Exact(), block_scaled=True)
     m, k, n = 3, 6, 3
     kernel = block_gemm_kernel(array, m, k, n, 2)
-    data = memories(m, k, n)
     rng = np.random.default_rng(1)
     assert kernel.sa is not None
     assert kernel.sw is not None
@@ -96,32 +94,19 @@ def test_block_scales_are_served() -> None:
         rng.uniform(0.5, 2, int(pattern.addresses().max()) + 1).astype(np.float32)
         for pattern in (kernel.sa, kernel.sw)
     )
-    ports = Ports(kernel, array, *data, a_scale=a_scale, w_scale=w_scale)
+    job = product(kernel, m, k, n, a_scale=a_scale, w_scale=w_scale)
+    ports = Ports(array, job)
     with Model(array, python=True) as model:
         assert single_step(model, ports, kernel) == timing.cycles(kernel, array)
-    a, w, scale, bias, before = data
-    expected = values.run(
-        kernel,
-        array,
-        a,
-        w,
-        scale,
-        bias,
-        -np.inf,
-        np.inf,
-        before,
-        a_scale=a_scale,
-        w_scale=w_scale,
-    ).o_mem
-    np.testing.assert_array_equal(ports.o_mem, expected)
+    np.testing.assert_array_equal(ports.o_mem, values.run(array, job).o_mem)
 
 
-@pytest.mark.parametrize(("stream", "index"), [("A", 0), ("W", 1), ("O", 4)])
-def test_lanes_outside_a_memory(model: Model, stream: str, index: int) -> None:
+@pytest.mark.parametrize("stream", ["A", "W", "O"])
+def test_lanes_outside_a_memory(model: Model, stream: str) -> None:
     kernel = gemm_kernel(model.array, 4, 4, 4)
-    data = list(memories(4, 4, 4))
-    data[index] = data[index][:8]
-    ports = Ports(kernel, model.array, *data)  # type: ignore[arg-type]
+    job = product(kernel, 4, 4, 4)
+    short = getattr(job, stream.lower())[:8]
+    ports = Ports(model.array, replace(job, **{stream.lower(): short}))
     unit = "codes" if stream == "O" else "lines"
     size = 8 if stream == "O" else 2
     try:
@@ -139,12 +124,10 @@ def test_lanes_outside_a_memory(model: Model, stream: str, index: int) -> None:
 
 
 def test_ports_check_what_they_are_given(model: Model) -> None:
-    kernel = gemm_kernel(model.array, 2, 2, 2)
-    a, w, scale, bias, before = memories(2, 2, 2)
-    with pytest.raises(SystolabError, match="^Bias must have the 2 elements of scale, not 1$"):
-        Ports(kernel, model.array, a, w, scale, bias[:1], before)
-    with pytest.raises(SystolabError, match="^Block scales must be given to a block-scaled kernel"):
-        Ports(kernel, model.array, a, w, scale, bias, before, a_scale=scale, w_scale=scale)
+    wide = replace(model.array, rows=3)
+    job = product(gemm_kernel(wide, 3, 3, 2), 3, 3, 2)
+    with pytest.raises(SystolabError, match="^Stream A must have at most the array's 2 lanes"):
+        Ports(model.array, job)
 
 
 def test_the_documented_example(tmp_path: Path) -> None:

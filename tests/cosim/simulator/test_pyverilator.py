@@ -12,6 +12,7 @@ from systolab.cosim.simulator.model import Model
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl import values
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array
 from systolab.rtl.timing import timing
 
@@ -26,17 +27,15 @@ def test_a_batch_runs_on_the_instance_that_python_sees(array: Array) -> None:
     rng = np.random.default_rng(0)
     kernel = gemm_kernel(array, 3, 5, 2)
     a, w = (rng.integers(0, 64, size).astype(np.uint8) for size in (15, 10))
-    parameters = np.full(2, 0.01, np.float32), np.zeros(2, np.float32), -np.inf, np.inf
-    before = np.zeros(6, np.uint8)
+    scale, bias = np.full(2, 0.01, np.float32), np.zeros(2, np.float32)
+    job = Job(kernel, a, w, scale, bias, -np.inf, np.inf, np.zeros(6, np.uint8))
     with Model(array, python=True) as model:
-        found = model.run(kernel, a, w, *parameters, before)
+        found = model.run(job)
         assert model.python is not None
         io = model.python.io
         assert int(io.cycles_o) == found.cycles == timing.cycles(kernel, array)
         assert int(io.done_o) == 1
-    np.testing.assert_array_equal(
-        found.o, values.run(kernel, array, a, w, *parameters, before).o_mem
-    )
+    np.testing.assert_array_equal(found.o, values.run(array, job).o_mem)
 
 
 def test_ports_clock_internals_and_waveform(array: Array, tmp_path: Path) -> None:

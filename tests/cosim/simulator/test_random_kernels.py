@@ -17,6 +17,7 @@ from systolab.formats.codes import Codes
 from systolab.formats.format import Format
 from systolab.rtl import AccessPattern, Array, Kernel, Mode
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing.timing import cycles, timing
 from systolab.rtl.timing.traffic import traffic
 from systolab.rtl.values import run
@@ -117,17 +118,9 @@ def compare(data: st.DataObject) -> None:
     scales = _parameters(count, rng, array.out.max / array.act.max / array.weight.max, binades)
     biases = _parameters(count, rng, array.out.max, 0) * rng.choice([-1, 0, 1], count)
     lo, hi = data.draw(st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (-1.0, 3.0)]))
-    memories = (
-        a_mem,
-        w_mem,
-        scales,
-        biases.astype(np.float32),
-        np.float32(lo),
-        np.float32(hi),
-        o_mem,
-    )
-    expected = run(kernel, array, *memories).o_mem
-    found = model(name).run(kernel, *memories, stall_seed=stall_seed)
+    job = Job(kernel, a_mem, w_mem, scales, biases.astype(np.float32), lo, hi, o_mem)
+    expected = run(array, job).o_mem
+    found = model(name).run(job, stall_seed)
     np.testing.assert_array_equal(found.o, expected)
     assert found.cycles == cycles(kernel, array)  # stalled cycles do not count
     assert found.traffic == traffic(kernel, array)
@@ -159,8 +152,7 @@ def test_parameters_arrive_last(reduction: int) -> None:
     kernel = gemm_kernel(array, 1, reduction, n)
     ones = np.ones(n, np.float32)
     a_mem, w_mem, o_mem = (np.ones(size, np.uint8) for size in (reduction, reduction * n, n))
-    memories = (a_mem, w_mem, ones, ones, np.float32(-np.inf), np.float32(np.inf), o_mem)
-    found = model(name).run(kernel, *memories)
+    found = model(name).run(Job(kernel, a_mem, w_mem, ones, ones, -np.inf, np.inf, o_mem))
     np.testing.assert_array_equal(found.o, reduction + 1)
     assert found.cycles == cycles(kernel, array)
     assert (timing(kernel, array).breakdown.idle > 1) == (reduction == 1)
@@ -175,9 +167,9 @@ def test_padding_hides_a_nan(mode: Mode) -> None:
     weights = np.full(9, array.weight.encode(1.0))
     weights[0] = array.weight.nan_code  # meets padding in the first row and the first column
     one = np.ones(1, np.float32)
-    memories = (image, weights, one, one, np.float32(-np.inf), np.float32(np.inf), output)
-    found = model(FLOAT32).run(kernel, *memories)
-    np.testing.assert_array_equal(found.o, run(kernel, array, *memories).o_mem)
+    job = Job(kernel, image, weights, one, one, -np.inf, np.inf, output)
+    found = model(FLOAT32).run(job)
+    np.testing.assert_array_equal(found.o, run(array, job).o_mem)
     nan = np.isnan(array.out.values[found.o]).reshape(4, 6)
     assert nan[1:, 1:].all()
     assert not nan[0].any()

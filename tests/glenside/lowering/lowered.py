@@ -11,6 +11,7 @@ from systolab.glenside.affine.contraction import Contraction, Linear
 from systolab.glenside.affine.nest import Role
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.kernels import Candidate, lower
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array, affine
 from systolab.rtl.values import run
 
@@ -74,9 +75,7 @@ def check(
         candidate.kernel.check(array)
         layout = candidate.w_layout if lw is None else lw
         assert layout is not None
-        result = run(
-            candidate.kernel, array, la.pack(a, fill), layout.pack(w, fill), scale, bias,
-            -np.inf, np.inf, blank,
-        )  # fmt: skip
+        memories = la.pack(a, fill), layout.pack(w, fill), scale, bias
+        result = run(array, Job(candidate.kernel, *memories, -np.inf, np.inf, blank))
         np.testing.assert_array_equal(result.o_mem, wanted, candidate.label)
     return candidates

@@ -10,6 +10,7 @@ from systolab.formats.arithmetic.accumulator import Exact
 from systolab.glenside.affine.contraction import NotAffineError
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.kernels import lower
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array, Mode
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
@@ -87,11 +88,10 @@ def test_kernels_agree_for_any_format(spec: str, mode: Mode) -> None:
     ones, zeros = np.ones(6, np.float32), np.zeros(6, np.float32)
     for candidate in lower(contraction.nest(layout, None, layout), array, True, (mode,), np.inf):
         assert candidate.w_layout is not None
-        result = run(
-            candidate.kernel, array, layout.pack(x, fmt.zero_code),
-            candidate.w_layout.pack(w, fmt.zero_code), ones, zeros, -np.inf, np.inf,
-            np.zeros_like(layout.pack(expected)),
-        )  # fmt: skip
+        packed = layout.pack(x, fmt.zero_code), candidate.w_layout.pack(w, fmt.zero_code)
+        before = np.zeros_like(layout.pack(expected))
+        job = Job(candidate.kernel, *packed, ones, zeros, -np.inf, np.inf, before)
+        result = run(array, job)
         assert (layout.unpack(result.o_mem, expected.shape) == expected).all()
 
 

@@ -1,0 +1,92 @@
+"""One run of a kernel: the kernel and all that a machine is given beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systolab.formats.codes import Codes
+from systolab.formats.errors import SystolabError
+from systolab.formats.format import Format
+from systolab.rtl.kernel.kernel import Array, Kernel
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A kernel, its memories and its post-processing.
+
+    Attributes:
+        kernel: what to run.
+        a: codes that stream A reads, flat.
+        w: codes that stream W reads, flat.
+        scale: binary32 factors that stream P indexes, flat.
+        bias: binary32 terms added after scaling, as many as ``scale``.
+        lo: lower clamp of the scaled sum, -inf for none.
+        hi: upper clamp, +inf for none.
+        o: codes of the output memory before the kernel, flat; no run modifies them.
+        a_scale: scales of A's blocks that stream SA indexes, flat; None without block scales.
+        w_scale: scales of W's blocks that stream SW indexes, flat; None without block scales.
+
+    Raises:
+        SystolabError: ``bias`` is not as long as ``scale``, or block scales are missing, too many
+            or not finite.
+    """
+
+    kernel: Kernel
+    a: Codes
+    w: Codes
+    scale: F32
+    bias: F32
+    lo: float | np.float32
+    hi: float | np.float32
+    o: Codes
+    a_scale: F32 | None = None
+    w_scale: F32 | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != len(self.bias):
+            raise SystolabError(
+                f"Bias must have the {len(self.scale)} elements of scale, not {len(self.bias)}"
+            )
+        if not self.kernel.block_scaled:
+            if self.a_scale is not None or self.w_scale is not None:
+                raise SystolabError(
+                    "Block scales must be given to a block-scaled kernel, not another"
+                )
+            return
+        if self.a_scale is None or self.w_scale is None:
+            raise SystolabError("Block scales of A and W must be given to a block-scaled kernel")
+        for name, scale in (("A", self.a_scale), ("W", self.w_scale)):
+            if scale.ndim != 1 or scale.dtype != np.float32:
+                raise SystolabError(
+                    f"Block scales of {name} must be flat float32, "
+                    f"not {scale.ndim}-dimensional {scale.dtype}"
+                )
+            wrong = scale[~np.isfinite(scale)]
+            if len(wrong):
+                raise SystolabError(f"Block scales of {name} must be finite, not {wrong[0]}")
+
+    @property
+    def block_scales(self) -> tuple[F32, F32] | None:
+        """The scales of A's and of W's blocks; None for a kernel without."""
+        if self.a_scale is None or self.w_scale is None:
+            return None
+        return self.a_scale, self.w_scale
+
+    def check(self, array: Array) -> None:
+        """Raise SystolabError unless the kernel and its codes fit the array."""
+        self.kernel.check(array)
+        _check_codes("A", self.a, array.act)
+        _check_codes("W", self.w, array.weight)
+
+
+def _check_codes(name: str, memory: Codes, fmt: Format) -> None:
+    if len(memory) and int(memory.max()) >= 1 << fmt.bits:
+        raise SystolabError(
+            f"Codes of stream {name} must be below {1 << fmt.bits} in format {fmt.name}, "
+            f"not {int(memory.max())}"
+        )
