@@ -25,6 +25,7 @@ from systolab.rtl import Array, values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.kernel.gemm import gemm_kernel
+from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing import timing
 
 IMAGES = Path(__file__).parent / "images"
