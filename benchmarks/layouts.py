@@ -47,7 +47,7 @@ def convolution(array: Array, side: int, strides: tuple[int, int, int], mode: Mo
     w_loops: Loops
     o_loops: Loops
     o_guards: tuple[Guard, ...]
-    if mode is Mode.WEIGHT_STATIONARY:
+    if mode.description.sums_lanes:
         high = max(h for h in range(1, side + 1) if side % h == 0 and h * side <= array.acc_rows)
         blocks = side // high
         # Loops: output tile, row block | kernel row, kernel column, channel tile | row, column.

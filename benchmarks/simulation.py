@@ -31,7 +31,8 @@ from systolab.cosim.simulator.model import Model
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Mode, parse_array
+from systolab.rtl.kernel.kernel import Array, parse_array
+from systolab.rtl.kernel.modes import Mode
 
 BUILDS = 3
 ROUNDS = 15

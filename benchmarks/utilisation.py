@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for mode in Mode:
         # Lanes of A run along k in weight-stationary mode, along m in output-stationary mode:
         # the layout of A puts them side by side in memory.
-        rowwise = mode is Mode.WEIGHT_STATIONARY
+        rowwise = mode.description.sums_lanes
         kernel = gemm_kernel(
             array, size, size, size, mode, a_strides=(size, 1) if rowwise else (1, size)
         )

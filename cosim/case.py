@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from systolab.cosim.simulator.model import HardwareFaultError, Model
 from systolab.formats.codes import Codes
 from systolab.rtl import values
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel
+from systolab.rtl.kernel.modes import Dimension
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic, traffic
 
@@ -169,16 +169,6 @@ def compare_conduct(expected: Outcome, found: Outcome) -> Difference | None:
     return None
 
 
-class Dimension(StrEnum):
-    """The five kinds of loops of a kernel's nest."""
-
-    OUTER = "outer"
-    REDUCTION = "reduction"
-    ROWS = "rows"
-    A_LANES = "A lanes"
-    W_LANES = "W lanes"
-
-
 @dataclass(frozen=True)
 class Axis:
     """One loop of a kernel's nest; ``index`` counts within its kind."""
@@ -189,59 +179,38 @@ class Axis:
 
 def axes(kernel: Kernel) -> list[tuple[Axis, int]]:
     """Every loop of a kernel's nest with its length."""
-    kinds = (
-        (Dimension.OUTER, kernel.outer),
-        (Dimension.REDUCTION, kernel.reduction),
-        (Dimension.ROWS, kernel.rows),
-        (Dimension.A_LANES, (kernel.a.lanes,)),
-        (Dimension.W_LANES, (kernel.w.lanes,)),
-    )
-    return [(Axis(kind, i), n) for kind, lengths in kinds for i, n in enumerate(lengths)]
+    return [(Axis(kind, i), n) for kind in Dimension for i, n in enumerate(kernel.lengths(kind))]
 
 
 def restrict(kernel: Kernel, axis: Axis, start: int, length: int) -> Kernel:
     """The kernel that runs only iterations ``start .. start + length - 1`` of one loop."""
-    outer, reduction = len(kernel.outer), len(kernel.reduction)
-    a: int | None = None  # position of the loop in each pattern
-    w: int | None = None
-    o: int | None = None
-    p: int | None = None
-    sa: int | None = None
-    sw: int | None = None
-    match axis.dimension:
-        case Dimension.OUTER:
-            a = w = o = p = sa = sw = axis.index
-        case Dimension.REDUCTION:
-            a = w = sa = sw = outer + axis.index
-        case Dimension.ROWS:
-            a = sa = outer + reduction + axis.index
-            o = outer + axis.index
-        case Dimension.A_LANES:
-            a = len(kernel.a.loops)
-            if kernel.mode is Mode.WEIGHT_STATIONARY:
-                w = len(kernel.w.loops) - 1
-            else:
-                o = len(kernel.o.loops) - 1
-        case Dimension.W_LANES:
-            w, o, p = len(kernel.w.loops), len(kernel.o.loops), len(kernel.p.loops)
-            sw = outer + reduction
 
-    def lengths(dimension: Dimension, old: tuple[int, ...]) -> tuple[int, ...]:
-        if axis.dimension is not dimension:
+    def lengths(kind: Dimension) -> tuple[int, ...]:
+        old = kernel.lengths(kind)
+        if axis.dimension is not kind:
             return old
         return (*old[: axis.index], length, *old[axis.index + 1 :])
 
-    return replace(
-        kernel,
-        outer=lengths(Dimension.OUTER, kernel.outer),
-        reduction=lengths(Dimension.REDUCTION, kernel.reduction),
-        rows=lengths(Dimension.ROWS, kernel.rows),
-        a=_restrict(kernel.a, a, start, length),
-        w=_restrict(kernel.w, w, start, length),
-        o=_restrict(kernel.o, o, start, length),
-        p=_restrict(kernel.p, p, start, length),
-        sa=None if kernel.sa is None else _restrict(kernel.sa, sa, start, length),
-        sw=None if kernel.sw is None else _restrict(kernel.sw, sw, start, length),
+    def pattern(stream: str, old: AccessPattern) -> AccessPattern:
+        found = kernel.positions(stream, axis.dimension)
+        return _restrict(old, found[axis.index] if found else None, start, length)
+
+    return _changed(kernel, lengths, pattern)
+
+
+def _changed(
+    kernel: Kernel,
+    lengths: Callable[[Dimension], tuple[int, ...]],
+    pattern: Callable[[str, AccessPattern], AccessPattern],
+) -> Kernel:
+    """The kernel with other loops."""
+    streams = {name: pattern(name, old) for name, old in kernel.streams().items()}
+    return Kernel(
+        kernel.mode,
+        lengths(Dimension.OUTER),
+        lengths(Dimension.REDUCTION),
+        lengths(Dimension.ROWS),
+        **{name.lower(): new for name, new in streams.items()},
     )
 
 
@@ -261,29 +230,19 @@ def _restrict(pattern: AccessPattern, loop: int | None, start: int, length: int)
 
 def squeeze(kernel: Kernel) -> Kernel:
     """The same kernel without its loops of length 1 and the guards that always hold."""
+    lanes = (Dimension.A_LANES, Dimension.W_LANES)
 
-    def kept(lengths: tuple[int, ...]) -> list[int]:
-        return [i for i, n in enumerate(lengths) if n > 1]
+    def kept(kind: Dimension) -> list[int]:
+        return [i for i, n in enumerate(kernel.lengths(kind)) if n > 1 or kind in lanes]
 
-    outer, reduction, rows = kept(kernel.outer), kept(kernel.reduction), kept(kernel.rows)
-    first, second = len(kernel.outer), len(kernel.outer) + len(kernel.reduction)
-    stationary = kernel.mode is Mode.WEIGHT_STATIONARY
-    inner = [first + i for i in reduction]
-    last_w = [len(kernel.w.loops) - 1] if stationary else []
-    o_rows = [first + i for i in rows] if stationary else [len(kernel.o.loops) - 1]
-    a_loops = [*outer, *inner, *(second + i for i in rows)]
-    return replace(
-        kernel,
-        outer=tuple(kernel.outer[i] for i in outer),
-        reduction=tuple(kernel.reduction[i] for i in reduction),
-        rows=tuple(kernel.rows[i] for i in rows),
-        a=_keep(kernel.a, a_loops),
-        w=_keep(kernel.w, [*outer, *inner, *last_w]),
-        o=_keep(kernel.o, [*outer, *o_rows]),
-        p=_keep(kernel.p, outer),
-        sa=None if kernel.sa is None else _keep(kernel.sa, a_loops),
-        sw=None if kernel.sw is None else _keep(kernel.sw, [*outer, *inner]),
-    )
+    def lengths(kind: Dimension) -> tuple[int, ...]:
+        return tuple(kernel.lengths(kind)[i] for i in kept(kind))
+
+    def pattern(stream: str, old: AccessPattern) -> AccessPattern:
+        loops = kernel.mode.description.walks[stream].loops
+        return _keep(old, [kernel.positions(stream, x)[i] for x in loops for i in kept(x)])
+
+    return _changed(kernel, lengths, pattern)
 
 
 def _keep(pattern: AccessPattern, loops: list[int]) -> AccessPattern:

@@ -21,7 +21,7 @@ import numpy as np
 from systolab import formats
 from systolab.cosim.simulator.model import Model
 from systolab.formats.arithmetic.accumulator import Exact
-from systolab.rtl import Array, values
+from systolab.rtl import Array, Job, values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.kernel.gemm import gemm_kernel

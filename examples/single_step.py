@@ -17,7 +17,7 @@ from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing import timing
 
 ROW, COLUMN = 1, 2  # the processing element to look at

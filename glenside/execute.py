@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program
-from systolab.rtl.kernel.kernel import AccessPattern, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Kernel
 
 __all__ = ["execute"]
 
@@ -59,7 +59,7 @@ def _run_kernel(
     outer, reduction = prod(kernel.outer), prod(kernel.reduction)
     left, right, lanes = _gather(kernel.a, a), _gather(kernel.w, w), kernel.a.lanes
     sums: _Floats
-    if kernel.mode is Mode.WEIGHT_STATIONARY:
+    if kernel.mode.description.sums_lanes:
         rows = left.reshape(outer, reduction, -1, lanes)
         tiles = right.reshape(outer, reduction, lanes, kernel.w.lanes)
         sums = np.matmul(rows, tiles).sum(axis=1)

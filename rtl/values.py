@@ -25,7 +25,8 @@ from systolab.formats.dot.product import DotResult, dot
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.rtl.kernel.job import F32, Job
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode, affine
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, affine
+from systolab.rtl.kernel.modes import Dimension
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -150,20 +151,19 @@ class _Nest:
                 n_outer.append(i)
             else:
                 self._iterated.append(i)
-        self.inner = inner = tuple(range(outer, outer + reduction))
-        a_lane, w_lane, o_lane = len(kernel.a.loops), len(kernel.w.loops), len(kernel.o.loops)
-        if kernel.mode is Mode.WEIGHT_STATIONARY:
-            self.a_rows = (*m_outer, *range(outer + reduction, a_lane))
-            self.a_cols = (*inner, a_lane)
-            self.w_rows = (*inner, w_lane - 1)
-        else:
-            self.a_rows = (*m_outer, a_lane)
-            self.a_cols = inner
-            self.w_rows = inner
-        self.w_cols = (*n_outer, w_lane)
-        self.o_rows = (*m_outer, *range(outer, o_lane))
-        self.o_cols = (*n_outer, o_lane)
-        self.p_cols = (*n_outer, len(kernel.p.loops))
+        rows, reduced = kernel.mode.description.rows, kernel.mode.description.reduced
+
+        def positions(stream: str, kinds: Sequence[Dimension]) -> tuple[int, ...]:
+            return tuple(i for kind in kinds for i in kernel.positions(stream, kind))
+
+        self.inner = tuple(range(outer, outer + reduction))
+        self.a_rows = (*m_outer, *positions("A", rows))
+        self.a_cols = positions("A", reduced)
+        self.w_rows = positions("W", reduced)
+        self.w_cols = (*n_outer, *positions("W", [Dimension.W_LANES]))
+        self.o_rows = (*m_outer, *positions("O", rows))
+        self.o_cols = (*n_outer, *positions("O", [Dimension.W_LANES]))
+        self.p_cols = (*n_outer, *positions("P", [Dimension.W_LANES]))
 
     def batches(self) -> Iterator[dict[int, int]]:
         """Index of every iterated outer loop, by its position."""

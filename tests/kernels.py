@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from systolab.rtl import AccessPattern, Guard, Kernel, Mode
+from systolab.rtl.kernel.modes import Dimension
 
 STRIDES = st.one_of(
     st.sampled_from([0, 1, -1, 2, 3, 4, 5, 8, -8, 16, 17, 32]), st.integers(-40, 40)
@@ -77,15 +78,20 @@ def random_kernels(
     outer = _within(vectors, draw(st.lists(LENGTHS, max_size=3)))
     reduction = _within(vectors // math.prod(outer), draw(st.lists(LENGTHS, max_size=3)))
     a_lanes, w_lanes = draw(st.integers(1, rows)), draw(st.integers(1, cols))
-    if mode is Mode.WEIGHT_STATIONARY:
+    inner: tuple[int, ...] = ()
+    if mode.description.has_rows:
         most = min(acc_rows, vectors // math.prod(outer + reduction))
         inner = _within(most, draw(st.lists(LENGTHS, max_size=3)))
-        a_loops, w_loops = outer + reduction + inner, (*outer, *reduction, a_lanes)
-        o_loops = outer + inner
-    else:
-        inner = ()
-        a_loops = w_loops = outer + reduction
-        o_loops = (*outer, a_lanes)
+    loops = {
+        Dimension.OUTER: outer,
+        Dimension.REDUCTION: reduction,
+        Dimension.ROWS: inner,
+        Dimension.A_LANES: (a_lanes,),
+    }
+    a_loops, w_loops, o_loops = (
+        tuple(n for kind in mode.description.walks[stream].loops for n in loops[kind])
+        for stream in ("A", "W", "O")
+    )
     p_loops = tuple((length, draw(st.sampled_from([0, 1, 7, w_lanes]))) for length in outer)
     return Kernel(
         mode,
@@ -104,7 +110,7 @@ def block_scaled_kernels(
     draw: st.DrawFn, rows: int, cols: int, acc_rows: int = 64, vectors: int = 1500
 ) -> Kernel:
     """As ``random_kernels``, with block scales."""
-    modes = (Mode.WEIGHT_STATIONARY,)
+    modes = tuple(mode for mode in Mode if mode.description.block_scaled)
     kernel = draw(random_kernels(rows, cols, acc_rows, vectors, modes))
     sa = draw(reads(kernel.a.lengths, 1, most_guards=0))
     sw = draw(reads(kernel.outer + kernel.reduction, kernel.w.lanes, most_guards=0))

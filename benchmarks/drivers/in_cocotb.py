@@ -11,7 +11,7 @@ from cocotb.triggers import FallingEdge
 
 from benchmarks.drivers.workload import workload
 from systolab.cosim.simulator.ports import Ports
-from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.kernel.modes import Mode
 
 
 @cocotb.test()

@@ -14,7 +14,8 @@ from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Mode
+from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing import timing
 
 FORMAT = "adaptivfloat:8,3"
@@ -53,7 +54,7 @@ def workload(mode: Mode) -> Workload:
     bias = rng.uniform(-1, 1, N).astype(np.float32)
     machine = array()
     # A is stored so that a vector is one line in either dataflow.
-    strides = None if mode is Mode.WEIGHT_STATIONARY else (1, M)
+    strides = None if mode.description.sums_lanes else (1, M)
     kernel = gemm_kernel(machine, M, K, N, mode, a_strides=strides)
     before = np.zeros(M * N, np.uint8)
     return Workload(machine, Job(kernel, a, w, scale, bias, -np.inf, np.inf, before))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from systolab.cosim.case import Case
 from systolab.cosim.check import inputs
 from systolab.formats.families.floating import NAMED, Float
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 
 F32 = NDArray[np.float32]
 
@@ -132,7 +132,7 @@ def pairs(
     sw[:, -1] = np.resize(w_scales, groups * columns).reshape(groups, columns)
     each = AccessPattern(0, ((n, groups * columns), (groups, columns)), (columns, 1))
     kernel = Kernel(
-        Mode.WEIGHT_STATIONARY,
+        array.modes[0],
         (n, groups),
         (tiles,),
         (),

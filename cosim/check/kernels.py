@@ -15,7 +15,8 @@ from systolab.formats.codes import Codes
 from systolab.formats.format import Format
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel
+from systolab.rtl.kernel.modes import Dimension
 
 F32 = NDArray[np.float32]
 
@@ -109,30 +110,34 @@ def size(pattern: AccessPattern) -> int:
 def random_kernel(array: Array, rng: np.random.Generator) -> Kernel:
     """A kernel with any loops, strides, lanes and guards the array takes; O is written once."""
     mode = array.modes[int(rng.integers(0, len(array.modes)))]
-    stationary = mode is Mode.WEIGHT_STATIONARY
+    description = mode.description
     a_lanes, w_lanes = int(rng.integers(1, array.rows + 1)), int(rng.integers(1, array.cols + 1))
     while True:
         outer = _lengths(rng, 3, 5)
         reduction = _lengths(rng, 3, 7)
-        rows = _lengths(rng, 2, 12) if stationary else ()
+        rows = _lengths(rng, 2, 12) if description.has_rows else ()
         vectors = math.prod(outer) * math.prod(reduction) * math.prod(rows)
         fits = math.prod(rows) <= array.acc_rows
-        steps = math.prod(reduction) * (a_lanes if stationary else 1)
+        steps = math.prod(reduction) * (a_lanes if description.sums_lanes else 1)
         tiles = math.prod(outer) * math.prod(reduction)
         slow = array.block_scaled and tiles > _SCALED_TILES
         if fits and vectors <= _WORK and steps <= array.k_max and not slow:
             break
     p_index = _dense(rng, (*outer, w_lanes), gaps=False)
     p_strides = [0 if rng.random() < 0.4 else stride for stride in p_index[:-1]]
-    tile = (a_lanes,)
-    if stationary:
-        a = _random_pattern(rng, (*outer, *reduction, *rows), a_lanes)
-        w = _random_pattern(rng, (*outer, *reduction, *tile), w_lanes)
-        o = _output_pattern(rng, (*outer, *rows), w_lanes)
-    else:
-        a = _random_pattern(rng, (*outer, *reduction), a_lanes)
-        w = _random_pattern(rng, (*outer, *reduction), w_lanes)
-        o = _output_pattern(rng, (*outer, *tile), w_lanes)
+    loops = {
+        Dimension.OUTER: outer,
+        Dimension.REDUCTION: reduction,
+        Dimension.ROWS: rows,
+        Dimension.A_LANES: (a_lanes,),
+    }
+
+    def lengths(stream: str) -> tuple[int, ...]:
+        return tuple(n for kind in description.walks[stream].loops for n in loops[kind])
+
+    a = _random_pattern(rng, lengths("A"), a_lanes)
+    w = _random_pattern(rng, lengths("W"), w_lanes)
+    o = _output_pattern(rng, lengths("O"), w_lanes)
     p_base = int(rng.integers(0, 20))
     p = AccessPattern(p_base, tuple(zip(outer, p_strides, strict=True)), (w_lanes, p_index[-1]))
     kernel = Kernel(mode, outer, reduction, rows, a, w, o, p)

@@ -24,7 +24,8 @@ from systolab.rtl import values
 from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel, block_length, product_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 
 _LONGEST_SCALED = 2048  # longest reduction of block-scaled operands
 
@@ -57,7 +58,7 @@ def every_code(array: Array, mode: Mode, lanes: int, rng: np.random.Generator) -
         if not is_a:
             other[:] = code[:, None]
         w = other
-        if mode is Mode.WEIGHT_STATIONARY:
+        if mode.description.sums_lanes:
             tiles = np.full((n, R, C), array.weight.zero_code)
             tiles[np.arange(n), lane] = other
             w = tiles.reshape(n, R * C)
@@ -71,7 +72,7 @@ def every_code(array: Array, mode: Mode, lanes: int, rng: np.random.Generator) -
             np.inf,
             stored(np.zeros(size(kernel.o), np.int64), array.out),
         )
-        row = np.zeros(n, np.int64) if mode is Mode.WEIGHT_STATIONARY else lane
+        row = np.zeros(n, np.int64) if mode.description.sums_lanes else lane
         cases.append(nulled(array, block_scales.scaled(array, case, rng), row))
     return cases
 
@@ -81,7 +82,7 @@ def _one_by_one(array: Array, mode: Mode, n: int) -> Kernel:
     R, C = array.rows, array.cols
     a = AccessPattern(0, ((n, R),), (R, 1))
     p = AccessPattern(0, ((n, C),), (C, 1))
-    if mode is Mode.WEIGHT_STATIONARY:
+    if mode.description.sums_lanes:
         w = AccessPattern(0, ((n, R * C), (R, C)), (C, 1))
         return Kernel(mode, (n,), (), (), a, w, p, p)
     w = AccessPattern(0, ((n, C),), (C, 1))
@@ -218,7 +219,7 @@ def pairs(
         act: codes of A.
         weight: codes of W.
         background: codes of A and W, each [t, rows], of the t reduction tiles before the last;
-            output-stationary every code is a step of its own.
+            where lanes are not summed every code is a step of its own.
         rng: block scales are drawn from it.
     """
     R, C = array.rows, array.cols
@@ -231,7 +232,7 @@ def pairs(
     n, g = len(act), groups
     p = AccessPattern(0, ((n, g * C), (g, C)), (C, 1))
     a_before, w_before = background
-    if mode is Mode.WEIGHT_STATIONARY:
+    if mode.description.sums_lanes:
         t = len(a_before) + 1
         a = np.empty((n, t, R), np.int64)
         a[:, :-1], a[:, -1] = a_before, a_last

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from systolab.cosim.case import Axis, Case, Difference, Dimension, axes, hardware_model
+from systolab.cosim.case import Axis, Case, Difference, axes, hardware_model
 from systolab.cosim.check.context import Context
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.check.report import Finding
@@ -21,7 +21,7 @@ from systolab.cosim.simulator.model import HardwareFaultError, Model, Waveform
 from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file
 from systolab.formats.errors import SystolabError
 from systolab.rtl.kernel.block_gemm import product_kernel
-from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.kernel.modes import Dimension
 
 WAVES = "systolab-divergence"  # folder of the waveforms, if no other is named
 
@@ -178,7 +178,6 @@ def _conduct(difference: Difference) -> list[tuple[str, str]]:
 def _shape(case: Case) -> str:
     """A kernel in one line."""
     kernel = case.kernel
-    short = "WS" if kernel.mode is Mode.WEIGHT_STATIONARY else "OS"
     parts = [
         f"{name} {'x'.join(map(str, lengths))}"
         for name, lengths in (
@@ -188,7 +187,9 @@ def _shape(case: Case) -> str:
         )
         if lengths
     ]
-    return " ".join([short, *parts, f"lanes {kernel.a.lanes}x{kernel.w.lanes}"])
+    return " ".join(
+        [kernel.mode.description.short, *parts, f"lanes {kernel.a.lanes}x{kernel.w.lanes}"]
+    )
 
 
 def _origin(small: Minimised, case: Case) -> str:

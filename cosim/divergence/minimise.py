@@ -252,7 +252,7 @@ def _products(case: Case) -> int:
     a_tiles = a_used.reshape(tiles, -1, kernel.a.lanes)
     w_tiles = w_used.reshape(tiles, -1, kernel.w.lanes)
     for a_tile, w_tile in zip(a_tiles, w_tiles, strict=True):
-        if kernel.mode == "weight-stationary":
+        if kernel.mode.description.sums_lanes:
             total += int((a_tile.astype(np.int64) @ w_tile.astype(np.int64)).sum())
         else:
             total += int(a_tile.sum()) * int(w_tile.sum())

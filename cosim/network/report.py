@@ -14,6 +14,7 @@ from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
 from systolab.formats.errors import SystolabError
 from systolab.glenside.program import CopyStep, KernelStep, Step
+from systolab.rtl.kernel.modes import Mode
 
 COLUMNS = (
     "layer",
@@ -30,7 +31,7 @@ COLUMNS = (
     "SQNR dB",
 )
 LEFT = 6  # the first columns are text
-SHORT = {"weight-stationary": "WS", "output-stationary": "OS"}
+SHORT = {mode.value: mode.description.short for mode in Mode}
 
 
 @dataclass(frozen=True)

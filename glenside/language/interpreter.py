@@ -17,7 +17,8 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.language import grammar as g
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.network.network import Tensor as Values
-from systolab.rtl.kernel.kernel import Array, Mode
+from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.kernel.modes import Mode
 
 __all__ = ["evaluate"]
 
@@ -194,8 +195,8 @@ def _compute(node: g.Compute, x: Values) -> Values:
 def _quantised(node: g.SystolicArray, a: Values, w: Values, array: Array) -> Values:
     """The products in the array's formats, summed in the order of the dataflow."""
     qa, qw = array.act.quantize(a), array.weight.quantize(w)
-    stationary = node.dataflow == Mode.WEIGHT_STATIONARY
-    group = min(array.rows, a.shape[-1]) if stationary else 1
+    summed = Mode(node.dataflow).description.sums_lanes
+    group = min(array.rows, a.shape[-1]) if summed else 1
     matrices = zip(
         qa.codes.reshape(-1, *a.shape[-2:]), qw.codes.reshape(-1, *w.shape[-2:]), strict=True
     )

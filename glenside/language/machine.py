@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from systolab.glenside.language.term import Shape, Term, construct, require
+from systolab.rtl.kernel.modes import Mode
 
 __all__ = ["DATAFLOWS", "BlockDiagonal", "PostProcess", "SystolicArray"]
 
-DATAFLOWS = ("weight-stationary", "output-stationary")
+DATAFLOWS = tuple(mode.value for mode in Mode)
 
 
 @construct("systolic-array")

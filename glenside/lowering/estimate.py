@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from systolab.rtl.kernel.kernel import AccessPattern, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Kernel
 
 __all__ = ["estimated_cycles"]
 
@@ -19,8 +19,8 @@ def estimated_cycles(kernel: Kernel, line: int) -> int:
         pattern.vectors // outer * _lines(pattern, line)
         for pattern in (kernel.a, kernel.w, kernel.o)
     )
-    if kernel.mode is Mode.OUTPUT_STATIONARY:
-        o += kernel.a.lanes
+    if not kernel.mode.description.sums_lanes:
+        o += kernel.a.lanes  # the mesh hands over its sums row by row
     return outer * max(a, w, o, kernel.w.lanes)
 
 

@@ -27,8 +27,8 @@ from systolab.rtl.kernel.kernel import (
     Array,
     Guard,
     Kernel,
-    Mode,
 )
+from systolab.rtl.kernel.modes import Dimension, Mode
 
 __all__ = ["Blocks", "Candidate", "lower"]
 
@@ -123,7 +123,7 @@ def _choices(
 ) -> Iterator[_Choice]:
     ignored = (W,) if w_constant else ()
     for mode in modes:
-        a_role = Role.REDUCTION if mode is Mode.WEIGHT_STATIONARY else Role.ROW
+        a_role = Role.REDUCTION if mode.description.sums_lanes else Role.ROW
         if blocks is None:
             a_chains = _chains(nest, a_role, array.rows, ignored)
         else:
@@ -137,12 +137,13 @@ def _choices(
                 for a_size in sizes:
                     w_size = _sizes(_length(nest, w_chain), array.cols)[0]
                     yield _Choice(nest, mode, a_chain, w_chain, a_size, w_size)
-    if w_constant and Mode.WEIGHT_STATIONARY in modes and blocks is None:
-        for slid in slides(nest, array.rows, array.cols):
-            yield _Choice(
-                slid.nest, Mode.WEIGHT_STATIONARY, (slid.lane,), (slid.column,),
-                array.rows, array.cols,
-            )  # fmt: skip
+    if w_constant and blocks is None:
+        for mode in modes:
+            if not mode.description.sums_lanes:
+                continue
+            for slid in slides(nest, array.rows, array.cols):
+                lanes = (slid.lane,), (slid.column,)
+                yield _Choice(slid.nest, mode, *lanes, array.rows, array.cols)
 
 
 def _with_unit_loop(nest: Nest, role: Role) -> Nest:
@@ -246,7 +247,7 @@ class _Choice:
         for exact in (False, True):
             rows: list[str] = []
             cut = tiled
-            if self.mode is Mode.WEIGHT_STATIONARY:
+            if self.mode.description.has_rows:
                 cut, rows = _row_tiles(tiled, array.acc_rows, exact)
             built = _Builder(cut, self.mode, rows, a_lane, w_lane, selection).build()
             if built is not None:
@@ -345,24 +346,19 @@ class _Builder:
         rest = [x for x in self.nest.loops if x.name not in lanes and x.length > 1]
         reduction = [loop.name for loop in rest if loop.role is Role.REDUCTION]
         outer = [loop.name for loop in rest if loop.role is not Role.REDUCTION]
-        if self.mode is Mode.WEIGHT_STATIONARY:
-            loops = {
-                A: [*outer, *reduction, *self.rows],
-                W: [*outer, *reduction, self.a_lane],
-                O: [*outer, *self.rows],
-            }
-        else:
-            loops = {
-                A: [*outer, *reduction],
-                W: [*outer, *reduction],
-                O: [*outer, self.a_lane],
-            }
-        loops[P] = outer
-        lane = {A: self.a_lane, W: self.w_lane, O: self.w_lane, P: self.w_lane}
-        patterns = {
-            operand: self._pattern(operand, loops[operand], lane[operand])
-            for operand in (A, W, O, P)
+        loops = {
+            Dimension.OUTER: outer,
+            Dimension.REDUCTION: reduction,
+            Dimension.ROWS: self.rows,
+            Dimension.A_LANES: [self.a_lane],
+            Dimension.W_LANES: [self.w_lane],
         }
+        patterns = {}
+        for operand, stream in ((A, "A"), (W, "W"), (O, "O"), (P, "P")):
+            walk = self.mode.description.walks[stream]
+            assert walk.lanes is not None
+            names = [name for kind in walk.loops for name in loops[kind]]
+            patterns[operand] = self._pattern(operand, names, loops[walk.lanes][0])
         layout = None
         if self.selection is not None:
             patterns[W], layout = _streamed(self.selection, patterns[W], f"{self.w_lane} stream")

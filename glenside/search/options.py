@@ -22,7 +22,8 @@ from systolab.glenside.lowering.kernels import Blocks, Candidate, lower
 from systolab.glenside.lowering.stream_layout import StreamLayout
 from systolab.glenside.search.targets import OUTPUT, Target
 from systolab.rtl.kernel.block_gemm import block_length
-from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.timing import cycles
 
 __all__ = ["Option", "Realisation", "explore", "is_constant", "layout_names", "realise"]

@@ -10,7 +10,7 @@ from systolab.glenside.search.alternatives import Alternatives
 from systolab.glenside.search.assembly import Label, Run
 from systolab.glenside.search.extract import Solution, extract, greedy
 from systolab.glenside.search.graph import Graph, graph, roots
-from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.kernel.modes import Mode
 
 __all__ = ["Solved", "solve"]
 

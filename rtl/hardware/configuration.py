@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import cache
 
 from systolab.rtl.kernel.kernel import MAX_GUARDS, MAX_LOOPS
+from systolab.rtl.kernel.modes import Mode
 
 __all__ = ["ADDRESSES", "FIELDS", "GUARDS", "LOOPS", "Field", "Unit", "mapped", "table"]
 
@@ -66,6 +67,7 @@ class Field:
         return range(self.first, self.first + self.count * max(self.step, 1), max(self.step, 1))
 
 
+_DATAFLOWS = ", ".join(f"{mode.description.code} {mode}" for mode in Mode)
 _CORE = (Unit.CORE,)
 _WALKERS = (Unit.A, Unit.W, Unit.O)
 _COUNTERS = (Unit.P, Unit.SA, Unit.SW)
@@ -81,7 +83,7 @@ def _loop(units: tuple[Unit, ...], word: int, meaning: str) -> Field:
 
 
 FIELDS = (
-    Field(_CORE, 0, "dataflow: 0 weight-stationary, 1 output-stationary"),
+    Field(_CORE, 0, f"dataflow: {_DATAFLOWS}"),
     Field(_CORE, 1, "accumulator rows of an outer iteration, less 1"),
     Field(_CORE, 2, "outer iterations"),
     Field(_CORE, 3, "lower clamp, binary32"),

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.rtl.hardware.configuration import ADDRESSES, GUARDS, LOOPS, Unit, mapped
-from systolab.rtl.kernel.kernel import MAX_LOOPS, AccessPattern, Kernel, Mode
+from systolab.rtl.kernel.kernel import MAX_LOOPS, AccessPattern, Kernel
+from systolab.rtl.kernel.modes import Dimension
 
 _WORD = 0xFFFF_FFFF
 
@@ -29,21 +30,18 @@ def descriptor(
         hi: upper clamp, as binary32.
     """
     low, high = np.array([lo, hi], dtype=np.float32).view(np.uint32).tolist()
-    stationary = kernel.mode is Mode.WEIGHT_STATIONARY
-    reduction, rows = len(kernel.reduction), len(kernel.rows)
+    mode = kernel.mode.description
     writes: list[tuple[int, int]] = [
-        (0, 0 if stationary else 1),
+        (0, mode.code),
         (1, kernel.bank_rows - 1),
         (2, math.prod(kernel.outer)),
         (3, low),
         (4, high),
     ]
-    if stationary:
-        inner = {Unit.A: (rows, rows + reduction), Unit.W: (1, 1 + reduction), Unit.O: (rows, rows)}
-    else:
-        inner = {Unit.A: (reduction, reduction), Unit.W: (reduction, reduction), Unit.O: (1, 1)}
     for unit, pattern in ((Unit.A, kernel.a), (Unit.W, kernel.w), (Unit.O, kernel.o)):
-        tile, outer = inner[unit]
+        loops = mode.walks[unit.name].loops
+        tile = kernel.count(kind for kind in loops if kind not in mode.tile)
+        outer = kernel.count(kind for kind in loops if kind is not Dimension.OUTER)
         writes += [(unit.address(word), value) for word, value in _stream(pattern, tile, outer)]
     for unit, scales in ((Unit.P, kernel.p), (Unit.SA, kernel.sa), (Unit.SW, kernel.sw)):
         if scales is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format, QuantizedTensor
-from systolab.rtl.kernel.gemm import Strides, gemm_kernel, ragged
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from systolab.rtl.kernel.gemm import Loop, Strides, gemm_kernel, summed_lanes
+from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.modes import DEFAULT_MODE, Mode
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ def block_gemm(array: Array, a: QuantizedTensor, w: QuantizedTensor) -> BlockGem
     )
 
 
-def product_kernel(
-    array: Array, m: int, k: int, n: int, mode: Mode = Mode.WEIGHT_STATIONARY
-) -> Kernel:
+def product_kernel(array: Array, m: int, k: int, n: int, mode: Mode = DEFAULT_MODE) -> Kernel:
     """Kernel of a product of row-major matrices on any array.
 
     On a block-scaled one operands are in the blocks of the activations' format, or of the weights'.
@@ -70,7 +69,7 @@ def product_kernel(
         m: rows of A and O.
         k: columns of A, rows of W.
         n: columns of W and O.
-        mode: dataflow; block-scaled it is weight-stationary.
+        mode: dataflow; block-scaled there is one.
     """
     if not array.block_scaled:
         return gemm_kernel(array, m, k, n, mode)
@@ -107,67 +106,15 @@ def block_gemm_kernel(
         w_strides: strides of W.
         o_strides: strides of O.
     """
-    a_row, a_col = a_strides or (k, 1)
-    w_row, w_col = w_strides or (n, 1)
-    o_row, o_col = o_strides or (n, 1)
     lanes = max(d for d in range(1, min(array.rows, block) + 1) if block % d == 0)
     blocks = -(-k // block)
     tiles = block // lanes if blocks > 1 else -(-k // lanes)
-    cols = min(array.cols, n)
-    n_tiles = -(-n // cols)
-    m_blocks = -(-m // array.acc_rows)
-    rows = -(-m // m_blocks)
-    # Loops: column tile, row block, block, tile of the block, row.
-    outer, reduction = (n_tiles, m_blocks), (blocks, tiles)
-    # Past the end of the reduction, of the rows, of the columns.
-    end = k % block if blocks > 1 else k % lanes
-    a = AccessPattern(
-        0,
-        (
-            (n_tiles, 0),
-            (m_blocks, rows * a_row),
-            (blocks, block * a_col),
-            (tiles, lanes * a_col),
-            (rows, a_row),
-        ),
-        (lanes, a_col),
-        ragged(
-            (Guard(0, (0, 0, block, lanes, 0), 1, k), end),
-            (Guard(0, (0, rows, 0, 0, 1), 0, m), m % rows),
-        ),
-    )
-    w = AccessPattern(
-        0,
-        (
-            (n_tiles, cols * w_col),
-            (m_blocks, 0),
-            (blocks, block * w_row),
-            (tiles, lanes * w_row),
-            (lanes, w_row),
-        ),
-        (cols, w_col),
-        ragged(
-            (Guard(0, (0, 0, block, lanes, 1), 0, k), end),
-            (Guard(0, (cols, 0, 0, 0, 0), 1, n), n % cols),
-        ),
-    )
-    o = AccessPattern(
-        0,
-        ((n_tiles, cols * o_col), (m_blocks, rows * o_row), (rows, o_row)),
-        (cols, o_col),
-        ragged(
-            (Guard(0, (0, rows, 1), 0, m), m % rows),
-            (Guard(0, (cols, 0, 0), 1, n), n % cols),
-        ),
-    )
-    p = AccessPattern(0, ((n_tiles, cols), (m_blocks, 0)), (cols, 1))
-    sa = AccessPattern(
-        0,
-        ((n_tiles, 0), (m_blocks, rows * blocks), (blocks, 1), (tiles, 0), (rows, blocks)),
-        (1, 0),
-    )
-    sw = AccessPattern(0, ((n_tiles, cols), (m_blocks, 0), (blocks, n), (tiles, 0)), (cols, 1))
-    return Kernel(Mode.WEIGHT_STATIONARY, outer, reduction, (rows,), a, w, o, p, sa, sw)
+    # Loops over blocks, which are numbered by index b, and over the tiles of one.
+    reduction = Loop(blocks, {"k": block, "b": 1}), Loop(tiles, {"k": lanes})
+    nest = summed_lanes(array, DEFAULT_MODE, (m, k, n), lanes, reduction)
+    kernel = nest.kernel(a_strides or (k, 1), w_strides or (n, 1), o_strides or (n, 1))
+    sa, sw = nest.pattern("SA", {"b": 1, "m": blocks}), nest.pattern("SW", {"b": n, "n": 1})
+    return replace(kernel, sa=sa, sw=sw)
 
 
 def _check_operand(name: str, operand: QuantizedTensor, fmt: Format, axis: int) -> None:

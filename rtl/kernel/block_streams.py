@@ -13,7 +13,7 @@ from systolab.rtl.kernel.kernel import AccessPattern, Kernel
 
 
 def with_scales(kernel: Kernel) -> Kernel:
-    """A weight-stationary kernel without block scales, with streams SA and SW for its operands.
+    """A kernel of a mode that takes block scales, with streams SA and SW for its operands.
 
     Element i of the scales of A is that of the code at address ``i * a_step(kernel)``; of those of
     W that of the code at ``i * w_step(kernel)``.

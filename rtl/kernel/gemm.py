@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel, Mode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel
+from systolab.rtl.kernel.modes import DEFAULT_MODE, Dimension, Mode
 
 Strides = tuple[int, int]
 
@@ -12,7 +16,7 @@ def gemm_kernel(
     m: int,
     k: int,
     n: int,
-    mode: Mode = Mode.WEIGHT_STATIONARY,
+    mode: Mode = DEFAULT_MODE,
     a_strides: Strides | None = None,
     w_strides: Strides | None = None,
     o_strides: Strides | None = None,
@@ -32,76 +36,143 @@ def gemm_kernel(
         w_strides: strides of W.
         o_strides: strides of O.
     """
-    a_row, a_col = a_strides or (k, 1)
-    w_row, w_col = w_strides or (n, 1)
-    o_row, o_col = o_strides or (n, 1)
-    cols = min(array.cols, n)
-    n_tiles = -(-n // cols)
-    if mode is Mode.WEIGHT_STATIONARY:
+    if mode.description.sums_lanes:
         lanes = min(array.rows, k)
-        k_tiles = -(-k // lanes)
-        blocks = -(-m // array.acc_rows)
-        rows = -(-m // blocks)
-        # Loops: column tile, row block, reduction tile, row; the W tile has its own row loop.
-        outer, reduction = (n_tiles, blocks), (k_tiles,)
-        inner: tuple[int, ...] = (rows,)
-        a = AccessPattern(
-            0,
-            ((n_tiles, 0), (blocks, rows * a_row), (k_tiles, lanes * a_col), (rows, a_row)),
-            (lanes, a_col),
-            ragged(
-                (Guard(0, (0, 0, lanes, 0), 1, k), k % lanes),
-                (Guard(0, (0, rows, 0, 1), 0, m), m % rows),
-            ),
-        )
-        w = AccessPattern(
-            0,
-            ((n_tiles, cols * w_col), (blocks, 0), (k_tiles, lanes * w_row), (lanes, w_row)),
-            (cols, w_col),
-            ragged(
-                (Guard(0, (0, 0, lanes, 1), 0, k), k % lanes),
-                (Guard(0, (cols, 0, 0, 0), 1, n), n % cols),
-            ),
-        )
-        o = AccessPattern(
-            0,
-            ((n_tiles, cols * o_col), (blocks, rows * o_row), (rows, o_row)),
-            (cols, o_col),
-            ragged(
-                (Guard(0, (0, rows, 1), 0, m), m % rows),
-                (Guard(0, (cols, 0, 0), 1, n), n % cols),
-            ),
-        )
+        tiles = (Loop(-(-k // lanes), {"k": lanes}),)
+        nest = summed_lanes(array, mode, (m, k, n), lanes, tiles)
     else:
-        lanes = min(array.rows, m)
-        m_tiles = -(-m // lanes)
-        outer, reduction = (n_tiles, m_tiles), (k,)
-        inner = ()
-        a = AccessPattern(
-            0,
-            ((n_tiles, 0), (m_tiles, lanes * a_row), (k, a_col)),
-            (lanes, a_row),
-            ragged((Guard(0, (0, lanes, 0), 1, m), m % lanes)),
+        nest = _kept_lanes(array, mode, (m, k, n))
+    return nest.kernel(a_strides or (k, 1), w_strides or (n, 1), o_strides or (n, 1))
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over a matrix product: its length, and how far a step moves each index, by name."""
+
+    length: int
+    steps: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class MatrixNest:
+    """A matrix product cut to the array: every stream's loops follow from its mode.
+
+    Attributes:
+        mode: dataflow.
+        sizes: end of the indices ``m``, ``k`` and ``n``.
+        loops: loops of every kind, outermost first; one for lanes.
+    """
+
+    mode: Mode
+    sizes: Mapping[str, int]
+    loops: Mapping[Dimension, tuple[Loop, ...]]
+
+    def kernel(self, a: Strides, w: Strides, o: Strides) -> Kernel:
+        """The kernel of matrices with the given strides of (row, column)."""
+        (a_row, a_col), (w_row, w_col), (o_row, o_col) = a, w, o
+        return Kernel(
+            self.mode,
+            self._lengths(Dimension.OUTER),
+            self._lengths(Dimension.REDUCTION),
+            self._lengths(Dimension.ROWS),
+            self.pattern("A", {"k": a_col, "m": a_row}, guarded=True),
+            self.pattern("W", {"k": w_row, "n": w_col}, guarded=True),
+            self.pattern("O", {"m": o_row, "n": o_col}, guarded=True),
+            self.pattern("P", {"n": 1}),
         )
-        w = AccessPattern(
-            0,
-            ((n_tiles, cols * w_col), (m_tiles, 0), (k, w_row)),
-            (cols, w_col),
-            ragged((Guard(0, (cols, 0, 0), 1, n), n % cols)),
+
+    def pattern(
+        self, stream: str, strides: Mapping[str, int], guarded: bool = False
+    ) -> AccessPattern:
+        """A stream's access pattern.
+
+        Args:
+            stream: its name.
+            strides: of the indices that move it.
+            guarded: whether lanes past the end of an index are inactive.
+        """
+        walk = self.mode.description.walks[stream]
+        loops = [loop for kind in walk.loops for loop in self.loops[kind]]
+        lane = Loop(1, {}) if walk.lanes is None else self.loops[walk.lanes][0]
+
+        def moves(loop: Loop) -> int:
+            return sum(step * strides.get(index, 0) for index, step in loop.steps.items())
+
+        guards = tuple(
+            Guard(
+                0,
+                tuple(loop.steps.get(index, 0) for loop in loops),
+                lane.steps.get(index, 0),
+                self.sizes[index],
+            )
+            for index in strides
+            if guarded and self._ragged(index)
         )
-        o = AccessPattern(
+        return AccessPattern(
             0,
-            ((n_tiles, cols * o_col), (m_tiles, lanes * o_row), (lanes, o_row)),
-            (cols, o_col),
-            ragged(
-                (Guard(0, (0, lanes, 1), 0, m), m % lanes),
-                (Guard(0, (cols, 0, 0), 1, n), n % cols),
+            tuple((loop.length, moves(loop)) for loop in loops),
+            (lane.length, moves(lane)),
+            guards,
+        )
+
+    def _lengths(self, kind: Dimension) -> tuple[int, ...]:
+        return tuple(loop.length for loop in self.loops[kind])
+
+    def _ragged(self, index: str) -> bool:
+        """Whether the loops go past the end of an index."""
+        loops = [loop for kind in self.loops.values() for loop in kind]
+        return sum((x.length - 1) * x.steps.get(index, 0) for x in loops) >= self.sizes[index]
+
+
+def summed_lanes(
+    array: Array, mode: Mode, sizes: tuple[int, int, int], lanes: int, reduction: tuple[Loop, ...]
+) -> MatrixNest:
+    """A matrix product with A's lanes along k, in a mode that sums them.
+
+    Loops: column tile, row block, the loops of ``reduction``, row.
+
+    Args:
+        array: machine configuration.
+        mode: dataflow.
+        sizes: m, k and n.
+        lanes: lanes of A.
+        reduction: loops over tiles of the reduction.
+    """
+    m, k, n = sizes
+    cols = min(array.cols, n)
+    blocks = -(-m // array.acc_rows)
+    rows = -(-m // blocks)
+    return MatrixNest(
+        mode,
+        {"m": m, "k": k, "n": n},
+        {
+            Dimension.OUTER: (Loop(-(-n // cols), {"n": cols}), Loop(blocks, {"m": rows})),
+            Dimension.REDUCTION: reduction,
+            Dimension.ROWS: (Loop(rows, {"m": 1}),),
+            Dimension.A_LANES: (Loop(lanes, {"k": 1}),),
+            Dimension.W_LANES: (Loop(cols, {"n": 1}),),
+        },
+    )
+
+
+def _kept_lanes(array: Array, mode: Mode, sizes: tuple[int, int, int]) -> MatrixNest:
+    """A matrix product with A's lanes along m, in a mode that keeps a sum for each of them.
+
+    Loops: column tile, row tile, reduction step.
+    """
+    m, k, n = sizes
+    lanes, cols = min(array.rows, m), min(array.cols, n)
+    return MatrixNest(
+        mode,
+        {"m": m, "k": k, "n": n},
+        {
+            Dimension.OUTER: (
+                Loop(-(-n // cols), {"n": cols}),
+                Loop(-(-m // lanes), {"m": lanes}),
             ),
-        )
-    p = AccessPattern(0, ((n_tiles, cols), (outer[1], 0)), (cols, 1))
-    return Kernel(mode, outer, reduction, inner, a, w, o, p)
-
-
-def ragged(*candidates: tuple[Guard, int]) -> tuple[Guard, ...]:
-    """The guards of ragged edges, those with a remainder."""
-    return tuple(guard for guard, remainder in candidates if remainder)
+            Dimension.REDUCTION: (Loop(k, {"k": 1}),),
+            Dimension.ROWS: (),
+            Dimension.A_LANES: (Loop(lanes, {"m": 1}),),
+            Dimension.W_LANES: (Loop(cols, {"n": 1}),),
+        },
+    )

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.formats.errors import SystolabError
+from systolab.rtl.kernel.modes import Dimension, Mode
 
 if TYPE_CHECKING:
     from systolab.formats.arithmetic.accumulator import Accumulator
@@ -30,13 +30,6 @@ MAX_LOOPS = 12  # loops of one stream
 MAX_GUARDS = 4  # guards of one stream
 MAX_LENGTH = 1 << 16  # iterations of one loop
 ADDRESS_LIMIT = 1 << 31  # addresses, strides and guard terms are signed 32-bit in hardware
-
-
-class Mode(StrEnum):
-    """Dataflow of a kernel."""
-
-    WEIGHT_STATIONARY = "weight-stationary"
-    OUTPUT_STATIONARY = "output-stationary"
 
 
 @dataclass(frozen=True)
@@ -112,14 +105,11 @@ def affine(offset: int, lengths: Sequence[int], strides: Sequence[int]) -> NDArr
 class Kernel:
     """One run of the array: loop lengths, the four access patterns and the dataflow.
 
-    Weight-stationary: the lanes of ``a`` run along the reduction; a tile of ``a.lanes`` x
-    ``w.lanes`` weights is held while ``prod(rows)`` vectors of ``a`` pass. Output-stationary: the
-    lanes of ``a`` run along the output's rows and every processing element holds one output;
-    ``rows`` is empty. ``p`` gives, per output column, the index of its scale and bias.
+    Which loops a pattern has is said by the mode (``systolab.rtl.kernel.modes``); ``rows`` is empty
+    in a mode without. ``p`` gives, per output column, the index of its scale and bias.
 
-    A kernel of block-scaled operands is weight-stationary, and each of its tiles lies within one
-    block: ``sa`` gives, per vector of ``a``, and ``sw``, per tile and column, the index of the
-    block's scale.
+    In a kernel of block-scaled operands each tile lies within one block: ``sa`` gives, per vector
+    of ``a``, and ``sw``, per tile and column, the index of the block's scale.
 
     Raises:
         SystolabError: the loops of the patterns do not fit together, or a guard is malformed.
@@ -141,46 +131,29 @@ class Kernel:
             choices = " or ".join(f"'{mode}'" for mode in Mode)
             raise SystolabError(f"Kernel mode must be {choices}, not '{self.mode}'")
         object.__setattr__(self, "mode", Mode(self.mode))
-        tile = (self.a.lanes,)
-        if self.mode is Mode.WEIGHT_STATIONARY:
-            expected = {
-                "A": self.outer + self.reduction + self.rows,
-                "W": self.outer + self.reduction + tile,
-                "O": self.outer + self.rows,
-                "P": self.outer,
-            }
-        else:
-            if self.rows:
-                raise SystolabError(
-                    f"Kernel rows must be empty in output-stationary mode, not {self.rows}"
-                )
-            expected = {
-                "A": self.outer + self.reduction,
-                "W": self.outer + self.reduction,
-                "O": self.outer + tile,
-                "P": self.outer,
-            }
+        description = self.mode.description
+        if self.rows and not description.has_rows:
+            raise SystolabError(f"Kernel rows must be empty in {self.mode} mode, not {self.rows}")
         if (self.sa is None) != (self.sw is None):
             raise SystolabError(
                 "Kernel must have both streams of block scales, SA and SW, or none, not one"
             )
-        if self.block_scaled:
-            if self.mode is not Mode.WEIGHT_STATIONARY:
-                raise SystolabError(
-                    f"Kernel with block scales must be {Mode.WEIGHT_STATIONARY}, not {self.mode}"
-                )
-            expected["SA"] = expected["A"]
-            expected["SW"] = self.outer + self.reduction
+        if self.block_scaled and not description.block_scaled:
+            able = " or ".join(mode for mode in Mode if mode.description.block_scaled)
+            raise SystolabError(f"Kernel with block scales must be {able}, not {self.mode}")
         streams = self.streams()
         for name, pattern in streams.items():
-            _check_stream(name, pattern, expected[name])
+            loops = description.walks[name].loops
+            _check_stream(name, pattern, tuple(n for kind in loops for n in self.lengths(kind)))
         if self.sa is not None and self.sa.lanes != 1:
             raise SystolabError(f"Stream SA must have 1 lane, not {self.sa.lanes}")
-        for name in ("O", "P", "SW"):
-            lanes = streams[name].lanes if name in streams else self.w.lanes
-            if lanes != self.w.lanes:
+        for name, pattern in streams.items():
+            if description.walks[name].lanes is Dimension.W_LANES and (
+                pattern.lanes != self.w.lanes
+            ):
                 raise SystolabError(
-                    f"Stream {name} must have the {self.w.lanes} lanes of stream W, not {lanes}"
+                    f"Stream {name} must have the {self.w.lanes} lanes of stream W, "
+                    f"not {pattern.lanes}"
                 )
         for name in ("P", "SA", "SW"):
             if name in streams and streams[name].guards:
@@ -195,6 +168,34 @@ class Kernel:
             streams |= {"SA": self.sa, "SW": self.sw}
         return streams
 
+    def lengths(self, kind: Dimension) -> tuple[int, ...]:
+        """Lengths of the loops of one kind, outermost first."""
+        match kind:
+            case Dimension.OUTER:
+                return self.outer
+            case Dimension.REDUCTION:
+                return self.reduction
+            case Dimension.ROWS:
+                return self.rows
+            case Dimension.A_LANES:
+                return (self.a.lanes,)
+            case Dimension.W_LANES:
+                return (self.w.lanes,)
+
+    def count(self, kinds: Iterable[Dimension]) -> int:
+        """How many loops of some kinds there are."""
+        return sum(len(self.lengths(kind)) for kind in kinds)
+
+    def positions(self, stream: str, kind: Dimension) -> tuple[int, ...]:
+        """Where a stream's pattern has the loops of one kind; lanes count as its last loop."""
+        walk = self.mode.description.walks[stream]
+        if kind is walk.lanes:
+            return (self.count(walk.loops),)
+        if kind not in walk.loops:
+            return ()
+        first = self.count(walk.loops[: walk.loops.index(kind)])
+        return tuple(range(first, first + len(self.lengths(kind))))
+
     @property
     def block_scaled(self) -> bool:
         """Whether column sums are scaled before they are accumulated."""
@@ -203,7 +204,7 @@ class Kernel:
     @property
     def group(self) -> int:
         """Consecutive reduction steps summed from zero before they enter the accumulator."""
-        return self.a.lanes if self.mode is Mode.WEIGHT_STATIONARY else 1
+        return self.a.lanes if self.mode.description.sums_lanes else 1
 
     @property
     def length(self) -> int:
@@ -213,7 +214,7 @@ class Kernel:
     @property
     def bank_rows(self) -> int:
         """Accumulator rows that one outer iteration occupies."""
-        return math.prod(self.rows) if self.mode is Mode.WEIGHT_STATIONARY else self.a.lanes
+        return math.prod(n for kind in self.mode.description.rows for n in self.lengths(kind))
 
     def check(self, array: Array) -> None:
         """Raise SystolabError unless the kernel fits the array."""
@@ -351,7 +352,8 @@ class Array:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """Dataflows that the array runs."""
-        return (Mode.WEIGHT_STATIONARY,) if self.block_scaled else tuple(Mode)
+        able = (mode for mode in Mode if mode.description.block_scaled or not self.block_scaled)
+        return tuple(able)
 
     @property
     def sums(self) -> str:

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic
 

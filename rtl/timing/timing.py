@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.lines import stream_costs
 
 Ints = NDArray[np.int64]

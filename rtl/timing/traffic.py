@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 from systolab.rtl.timing.lines import stream_costs
 
 
@@ -39,9 +39,7 @@ def traffic(kernel: Kernel, array: Array) -> Traffic:
         SystolabError: the kernel does not fit the array.
     """
     kernel.check(array)
-    outer, tiles = len(kernel.outer), len(kernel.outer)
-    if kernel.mode is Mode.WEIGHT_STATIONARY:
-        tiles += len(kernel.reduction)
+    outer, tiles = len(kernel.outer), kernel.count(kernel.mode.description.tile)
     lanes = kernel.w.lanes
     scaled = kernel.block_scaled
     return Traffic(

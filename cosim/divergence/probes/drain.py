@@ -135,7 +135,7 @@ def _given(
 ) -> Iterator[Probe]:
     """What enters post-processing: the finished accumulators, scale and bias."""
     expected = view.expected
-    last = expected.tiles - 1 if expected.stationary else 0
+    last = expected.tiles - 1 if expected.sums_lanes else 0
     finished = [item for item in expected.sums(column) if item.tile == last]
     index = expected.kernel.p.addresses()[:, column]
     scale = view.case.scale[index].view(np.uint32)

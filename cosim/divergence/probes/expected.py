@@ -21,7 +21,8 @@ from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.engines.spec import units
 from systolab.formats.format import Format
 from systolab.rtl.hardware.parameters import operand_width, specialise
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array
+from systolab.rtl.kernel.modes import Dimension
 
 _MINUS_ZERO = 0x80000000
 
@@ -115,7 +116,7 @@ class Sum:
 
     Attributes:
         outer: outer iteration.
-        tile: reduction tile (weight-stationary) or 0.
+        tile: reduction tile, 0 where the processing elements keep their sums.
         row: accumulator row.
         value: the sum as it leaves the column's processing elements.
         addend: what enters the accumulator: ``value``, block-scaled the bits of a binary32.
@@ -142,7 +143,7 @@ class Expected:
         self.case = case
         self.array = array
         self.kernel = case.kernel
-        self.stationary = case.kernel.mode is Mode.WEIGHT_STATIONARY
+        self.sums_lanes = case.kernel.mode.description.sums_lanes
         self.arithmetic = Arithmetic(array)
         self.outer = math.prod(case.kernel.outer)
         self.tiles = math.prod(case.kernel.reduction)
@@ -159,23 +160,27 @@ class Expected:
 
     def a_lines(self) -> list[int]:
         """Lines of A in the order in which they are requested."""
-        return self._lines(self.kernel.a, self.tiles if self.stationary else 1)
+        return self._lines(self.kernel.a, self._tile)
 
     def w_lines(self) -> list[int]:
         """Lines of W in the order in which they are requested."""
-        return self._lines(self.kernel.w, self.tiles if self.stationary else 1)
+        return self._lines(self.kernel.w, self._tile)
 
     def o_lines(self) -> list[int]:
         """Lines of O in the order in which they are written."""
-        return self._lines(self.kernel.o, 1)
+        return self._lines(self.kernel.o, (Dimension.OUTER,))
 
     def parameters(self) -> list[int]:
         """Indices of scale and bias in the order in which they are requested."""
         return [int(x) for x in self.kernel.p.addresses().reshape(-1)]
 
-    def _lines(self, pattern: AccessPattern, tiles: int) -> list[int]:
+    @property
+    def _tile(self) -> tuple[Dimension, ...]:
+        return self.kernel.mode.description.tile
+
+    def _lines(self, pattern: AccessPattern, tile: tuple[Dimension, ...]) -> list[int]:
         vectors = _vectors(pattern, None)
-        size = len(vectors) // (self.outer * tiles)
+        size = len(vectors) // math.prod(n for kind in tile for n in self.kernel.lengths(kind))
         found: list[int] = []
         for begin in range(0, len(vectors), size):
             held: int | None = None
@@ -191,9 +196,9 @@ class Expected:
 
     def sums(self, column: int) -> list[Sum]:
         """Column sums of one column, by outer iteration, tile and row."""
-        return self._stationary_sums(column) if self.stationary else self._output_sums(column)
+        return self._lane_sums(column) if self.sums_lanes else self._element_sums(column)
 
-    def _stationary_sums(self, column: int) -> list[Sum]:
+    def _lane_sums(self, column: int) -> list[Sum]:
         arithmetic, lanes, rows = self.arithmetic, self.kernel.a.lanes, self.kernel.bank_rows
         result = []
         for outer in range(self.outer):
@@ -247,7 +252,7 @@ class Expected:
             return {}
         return {"sa": self._a_scales.tolist(), "sw": self._w_scales.reshape(-1).tolist()}
 
-    def _output_sums(self, column: int) -> list[Sum]:
+    def _element_sums(self, column: int) -> list[Sum]:
         arithmetic = self.arithmetic
         result = []
         for outer in range(self.outer):

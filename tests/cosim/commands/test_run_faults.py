@@ -19,7 +19,8 @@ from systolab.cosim.simulator.vcd import read
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.glenside.language.layout import Layout
 from systolab.rtl.hardware.hardware import Hardware, hardware
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array
+from systolab.rtl.kernel.modes import Mode
 from tests.cosim.runs import TINY, Systolab
 
 ROW, COL = 1, 2  # of the faulty processing element

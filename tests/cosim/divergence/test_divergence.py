@@ -26,7 +26,8 @@ from systolab.formats.format import Format
 from systolab.rtl import values
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import Array, Mode
+from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.kernel.modes import Mode
 
 AF8 = formats.get("adaptivfloat:8,3")
 

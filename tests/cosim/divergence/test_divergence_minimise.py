@@ -13,7 +13,6 @@ from systolab.cosim.case import (
     Axis,
     Case,
     Device,
-    Dimension,
     Outcome,
     axes,
     restrict,
@@ -25,7 +24,8 @@ from systolab.cosim.simulator.model import HardwareFaultError
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.rtl import values
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.kernel import AccessPattern, Array, Mode
+from systolab.rtl.kernel.kernel import AccessPattern, Array
+from systolab.rtl.kernel.modes import Dimension, Mode
 
 F = formats.get("adaptivfloat:8,3")
 ARRAY = Array(4, 4, F, F, F, Exact())

@@ -19,7 +19,8 @@ from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
 

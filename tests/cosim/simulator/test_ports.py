@@ -22,7 +22,8 @@ from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.block_gemm import block_gemm_kernel
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Kernel, Mode
+from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing import timing
 
 ROOT = Path(__file__).parents[3]

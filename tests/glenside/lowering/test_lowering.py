@@ -15,7 +15,7 @@ from systolab.glenside.affine.contraction import Contraction, NotAffineError
 from systolab.glenside.affine.nest import Loop, Nest, Role
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.kernels import lower
-from systolab.rtl.kernel.kernel import Mode
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.timing import cycles
 from tests.glenside.lowering.lowered import check, codes, integers, machine
 from tests.glenside.shapes import convolution, product

@@ -11,7 +11,8 @@ from systolab.glenside.affine.contraction import NotAffineError
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.lowering.kernels import lower
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Mode
+from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
 from tests.glenside.lowering.lowered import check, codes, integers, machine
