@@ -1,7 +1,7 @@
 """Cycles and traffic of a kernel, the slow and obvious way: every vector, one after the other.
 
-The tests hold ``rtl.timing`` and ``rtl.traffic`` against this model. It shares the pipeline
-constants and nothing else.
+The tests hold ``rtl.timing`` against this model. It shares the pipeline's constants and nothing
+else: it asks no mode's description which loops are a tile, so that a wrong one shows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 from systolab.rtl.kernel.modes import Mode
-from systolab.rtl.timing import timing
+from systolab.rtl.timing import pipeline
 from systolab.rtl.timing.traffic import Traffic
 
 
@@ -76,7 +76,7 @@ def cycles(kernel: Kernel, array: Array) -> int:
     o = vector_costs(kernel.o, outer, array.line)
     tiles = math.prod(kernel.reduction)
 
-    begin = timing.START
+    begin = pipeline.START
     shadow_free = a_free = drain_busy = begin  # when each unit can take its next command
     drain_ends: list[int] = []
     parameters_loaded = begin
@@ -92,15 +92,15 @@ def cycles(kernel: Kernel, array: Array) -> int:
                     start = max(start, two_before)
                 shadow_free = max(weights_ready, start + a[tile][0])
                 a_free = start + sum(a[tile])
-            summed = a_free + timing.latency(array)
+            summed = a_free + pipeline.latency(array)
         else:
             step_costs = [max(pair) for pair in zip(a[iteration], w[iteration], strict=True)]
             for cost in step_costs[:-1]:
                 a_free += cost
             a_free = max(a_free, drain_busy, two_before) + step_costs[-1]
-            drain_busy = a_free + timing.LAT_HOLD + kernel.a.lanes
-            summed = drain_busy + timing.latency(array)
+            drain_busy = a_free + pipeline.LAT_HOLD + kernel.a.lanes
+            summed = drain_busy + pipeline.latency(array)
         parameters_loaded = max(parameters_loaded, two_before) + kernel.w.lanes
-        drain = max(summed, one_before, parameters_loaded + timing.LAT_PARAMETER)
-        drain_ends.append(drain + timing.LAT_DRAIN + sum(o_costs) + timing.FLUSH)
+        drain = max(summed, one_before, parameters_loaded + pipeline.LAT_PARAMETER)
+        drain_ends.append(drain + pipeline.LAT_DRAIN + sum(o_costs) + pipeline.FLUSH)
     return drain_ends[-1]
