@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,9 +259,9 @@ def pipeline(array: Array, rng: np.random.Generator, count: int) -> Case:
     a = stored(np.array([array.act.zero_code]), array.act)
     scale = rng.choice(np.array([1.0, -1.0, 0.0], np.float32), n)
     before = stored(np.zeros(n, np.int64), array.out)
-    case = Case(kernel, a, zeros, scale, bias, -np.inf, np.inf, before)
-    if not array.block_scaled:
-        return case
-    # Even an infinite product of the block scales makes nothing of a zero sum.
-    wide = block_scales.draw(rng, n, "any")
-    return replace(case, a_scale=block_scales.draw(rng, 1, "E8M0"), w_scale=wide)
+    a_scale = w_scale = None
+    if array.block_scaled:
+        # Even an infinite product of the block scales makes nothing of a zero sum.
+        w_scale = block_scales.draw(rng, n, "any")
+        a_scale = block_scales.draw(rng, 1, "E8M0")
+    return Case(kernel, a, zeros, scale, bias, -np.inf, np.inf, before, a_scale, w_scale)
