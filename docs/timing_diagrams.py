@@ -25,7 +25,6 @@ from systolab.rtl import Array, Job, values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.kernel.gemm import gemm_kernel
-from systolab.rtl.kernel.job import Job
 from systolab.rtl.timing import timing
 
 IMAGES = Path(__file__).parent / "images"

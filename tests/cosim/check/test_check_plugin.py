@@ -230,12 +230,13 @@ def own(name: str, **hardware: Path) -> Format:
     class Own(Format):
         bits = 2
 
+        def __init__(self) -> None:
+            self.name, self.hardware = name, hardware
+
         def decode(self, code: int) -> float:
             return float(code)
 
-    fmt = Own()
-    fmt.name, fmt.hardware = name, hardware
-    return fmt
+    return Own()
 
 
 def with_decoder(path: Path) -> Array:
