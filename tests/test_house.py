@@ -109,3 +109,16 @@ def test_files_stay_readable_whole(folder: str) -> None:
         and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
     }
     assert not long
+
+
+def test_only_commands_know_the_command_line() -> None:
+    """What a command does is a function with named parameters, for notebooks and sweeps too."""
+    wrong = [
+        name
+        for name in modules()
+        if not name.startswith(("cosim.commands", "cosim.cli"))
+        for node in ast.walk(tree(name))
+        if (isinstance(node, ast.ImportFrom) and node.module == "argparse")
+        or (isinstance(node, ast.Import) and any(x.name == "argparse" for x in node.names))
+    ]
+    assert not wrong

@@ -11,13 +11,14 @@ from systolab.cosim.accuracy.repair import Trial, repair
 from systolab.cosim.accuracy.trace_error import Calls, Trace, trace
 from systolab.cosim.network.fixed_bias import FixedBias
 from systolab.cosim.network.plan import Plan
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.shown import Part, Shown, Verdict
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 
 
 @dataclass(frozen=True)
-class ErrorReport:
+class ErrorReport(Shown):
     """What was measured, and what was tried where it exceeds the budget.
 
     Attributes:
@@ -36,8 +37,8 @@ class ErrorReport:
         last = self.tried[-1] if self.tried else None
         return last if last is not None and last.error <= self.budget else None
 
-    def text(self) -> str:
-        """The report for people."""
+    def parts(self) -> list[Part]:
+        """Errors of all layers, the first over the budget, and what was tried."""
         measured, budget = self.measured, self.budget
         heading = ["layer", "step", "error", "SQNR dB", "clipped", "flushed"]
         body = [
@@ -51,9 +52,9 @@ class ErrorReport:
             ]
             for layer in measured.layers
         ]
-        lines = [
+        lines: list[Part] = [
             f"error of {measured.format}, accumulator {measured.accumulator}, against binary32",
-            columns(heading, body, range(1, 6)),
+            Table(headings(heading, range(1, 6)), body),
         ]
         over_time = measured.by_time()
         if len(over_time) > 1:
@@ -61,15 +62,14 @@ class ErrorReport:
             lines.append(f"at the end of each time step: {shown}")
         first = measured.first_over(budget)
         if first is None:
-            lines.append(f"every tensor is within {100 * budget:g} %")
-            return "\n".join(lines)
-        lines.append(
+            return [*lines, Verdict(f"every tensor is within {100 * budget:g} %", True)]
+        over = (
             f"first over {100 * budget:g} %: {first.name}, step {first.time}, "
             f"{100 * first.error:.2f} %"
         )
-        return "\n".join([*lines, *self._trials()])
+        return [*lines, Verdict(over, False), *self._trials()]
 
-    def _trials(self) -> list[str]:
+    def _trials(self) -> list[Part]:
         if not self.tried:
             return ["nothing is known that could repair it"]
         rows = [
@@ -85,10 +85,12 @@ class ErrorReport:
         best = self.repaired
         return [
             "tried, cheapest first (largest error at the end of a time step):",
-            columns(heading, rows, (1, 2, 3)),
-            "none of these is within the budget"
+            Table(headings(heading, (1, 2, 3)), rows),
+            Verdict("none of these is within the budget", False)
             if best is None
-            else f"cheapest within the budget: {best.change}: {100 * best.error:.2f} %",
+            else Verdict(
+                f"cheapest within the budget: {best.change}: {100 * best.error:.2f} %", True
+            ),
         ]
 
     def as_data(self) -> dict[str, Any]:

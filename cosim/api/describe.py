@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.shown import Facts, Part, Shown, text
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.describe.properties import Properties, properties
 from systolab.formats.dot.product import choose_engine, exact_k
@@ -34,7 +35,7 @@ path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109) are formats, t
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Shown):
     """A number format in detail: range, precision, special codes, exactness, encodings.
 
     Attributes:
@@ -60,25 +61,35 @@ class Description:
             "encodings": encodings,
         }
 
-    def text(self, table: bool = False) -> str:
+    def parts(self, table: bool = False) -> list[Part]:
         """Facts and encodings of the samples; with ``table``, the value of every code."""
         fmt = self.format
         digits = 2 + (fmt.bits + 3) // 4
-        body = [
+        samples = [
             (repr(x), f"{code:#0{digits}x}", f"{code:0{fmt.bits}b}", self._value(code))
             for x, code in self.samples
         ]
-        parts = [
-            "\n".join(f"{key:<16}{value}" for key, value in self.lines()),
-            columns(("value", "code", "bits", "means"), body, right=(0, 3)),
+        parts: list[Part] = [
+            Facts(self.lines()),
+            "",
+            Table(headings(("value", "code", "bits", "means"), (0, 3)), samples),
         ]
         if table:
             every = [
                 (f"{code:#x}", f"{code:0{fmt.bits}b}", self._value(code))
                 for code in range(2**fmt.bits)
             ]
-            parts.append(columns(("code", "bits", "means"), every, right=(2,)))
-        return "\n\n".join(parts)
+            parts += ["", Table(headings(("code", "bits", "means"), (2,)), every)]
+        return parts
+
+    def text(self, width: int | None = None, *, table: bool = False) -> str:
+        """The description for people.
+
+        Args:
+            width: characters in a line; None: as many as it needs.
+            table: show the value of every code.
+        """
+        return text(self.parts(table), width)
 
     def _value(self, code: int) -> str:
         return repr(float(self.format.values[code]))
@@ -154,7 +165,7 @@ def describe(format: FormatLike, *, encode: Sequence[float] = SAMPLES) -> Descri
 
 
 @dataclass(frozen=True)
-class FormatList:
+class FormatList(Shown):
     """The families of number formats, plug-ins included.
 
     Attributes:
@@ -170,13 +181,13 @@ class FormatList:
             for f in self.families
         ]
 
-    def text(self) -> str:
+    def parts(self) -> list[Part]:
         """The table, and how formats are spelt."""
-        body = [
+        rows = [
             (f"{f.name}:{f.parameters}" if f.parameters else f.name, f.example, f.summary)
             for f in self.families
         ]
-        return columns(("format", "example", "what it is"), body) + "\n\n" + OPTIONS
+        return [Table(headings(("format", "example", "what it is")), rows), "", OPTIONS]
 
 
 def list_formats() -> FormatList:

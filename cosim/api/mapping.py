@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.shown import Facts, Part, Shown
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry.registry import FormatLike
@@ -95,7 +96,7 @@ def map(
 
 
 @dataclass(frozen=True)
-class MapReport:
+class MapReport(Shown):
     """What was compiled, and what it was chosen from.
 
     Attributes:
@@ -104,7 +105,7 @@ class MapReport:
 
     program: Program
 
-    def text(self) -> str:
+    def parts(self) -> list[Part]:
         """The table of all steps, and totals."""
         program = self.program
         heading = (
@@ -118,26 +119,30 @@ class MapReport:
             "PE use",
             "next best",
         )
-        body = [_row(program, step) for step in program.steps]
         statistics = program.statistics
         places = program.array.rows * program.array.cols
-        lines = [
-            columns(heading, body, right=(5, 6, 7)),
-            "",
-            f"{'total':<22}{program.cycles:,} cycles, "
-            f"{sum(s.macs for s in program.kernels) / (program.cycles * places or 1):.1%} PE use",
+        macs = sum(step.macs for step in program.kernels)
+        use = macs / (program.cycles * places or 1)
+        facts = [
+            ("total", f"{program.cycles:,} cycles, {use:.1%} PE use"),
             *(
-                f"{name:<22}{cycles:,} cycles, {cycles / (program.cycles or 1):.3f} times as many"
+                (name, f"{cycles:,} cycles, {cycles / (program.cycles or 1):.3f} times as many")
                 for name, cycles in program.policies.items()
             ),
-            f"{'on the array':<22}{statistics.regions} layers of {statistics.distinct} shapes, "
-            f"{sum(s.macs for s in program.kernels):,} MACs",
-            f"{'known before':<22}{statistics.known} of {statistics.distinct} shapes",
-            f"{'e-graph':<22}{statistics.nodes:,} nodes, {statistics.classes:,} classes, "
-            f"{statistics.iterations} iterations, "
-            + ("saturated" if statistics.saturated else "cut off"),
+            (
+                "on the array",
+                f"{statistics.regions} layers of {statistics.distinct} shapes, {macs:,} MACs",
+            ),
+            ("known before", f"{statistics.known} of {statistics.distinct} shapes"),
+            (
+                "e-graph",
+                f"{statistics.nodes:,} nodes, {statistics.classes:,} classes, "
+                f"{statistics.iterations} iterations, "
+                + ("saturated" if statistics.saturated else "cut off"),
+            ),
         ]
-        return "\n".join(lines)
+        rows = [_row(program, step) for step in program.steps]
+        return [Table(headings(heading, (5, 6, 7)), rows), "", Facts(facts, 22)]
 
     def as_data(self) -> dict[str, object]:
         """Plain data for JSON."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from systolab.cosim.api.choices import choice
+from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, parse_accumulator
 from systolab.formats.codes import Codes
 from systolab.formats.describe.properties import Loss
@@ -135,7 +136,7 @@ def _operand(
 
 
 @dataclass(frozen=True)
-class LossReport:
+class LossReport(Shown):
     """A quantised tensor and what quantising it lost.
 
     Attributes:
@@ -151,10 +152,9 @@ class LossReport:
         shape = list(self.tensor.codes.shape)
         return asdict(self.loss) | {"format": self.tensor.format.name, "shape": shape}
 
-    def text(self) -> str:
+    def parts(self) -> list[Part]:
         """Facts, and how often the codes occur."""
-        facts = "\n".join(f"{key:<12}{value}" for key, value in self.facts())
-        return f"{facts}\n\n{self.histogram()}"
+        return [Facts(self.facts(), 12), "", self.histogram()]
 
     def facts(self) -> list[tuple[str, str]]:
         """Labels and values."""

@@ -26,6 +26,7 @@ from systolab.cosim.network.plan import Plan
 from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.terminal.progress import Progress
+from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry.registry import FormatLike, get
@@ -60,14 +61,14 @@ class RunReport(Report):
         plain = result.as_data()
         return plain if self.errors is None else {**plain, "errors": self.errors.as_data()}
 
-    def text(self) -> str:
-        """The report for people: the table, totals, verdict, and what differs or was asked for."""
-        parts = [report.text(self)]
+    def parts(self) -> list[Part]:
+        """The table, totals, verdict, and what differs or was asked for."""
+        parts = super().parts()
         if self.divergence is not None:
-            parts.append("\n".join(self.divergence.lines()))
+            parts += ["", "\n".join(self.divergence.lines())]
         if self.errors is not None:
-            parts.append(self.errors.text())
-        return "\n\n".join(parts)
+            parts += ["", *self.errors.parts()]
+        return parts
 
 
 def run(

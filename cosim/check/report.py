@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree import ElementTree
 
+from systolab.cosim.terminal.shown import Part, Shown, Unruled, Verdict, text
+from systolab.cosim.terminal.table import Column, Narrow, Table
+
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
 
@@ -84,7 +87,7 @@ class StageResult:
 
 
 @dataclass
-class Report:
+class Report(Shown):
     """All stages of one check.
 
     Attributes:
@@ -120,14 +123,9 @@ class Report:
         skipped = len(left_out) == len(self.stages) or not all(x.optional for x in left_out)
         return f"{'EQUAL WHERE CHECKED' if skipped else 'EQUAL'}: {'; '.join(groups)}"
 
-    def text(self, times: bool = True) -> str:
-        """The report for people.
-
-        Args:
-            times: show wall-clock times (off: the text is the same for the same input).
-        """
-        header = ["stage", "cases", "differ", "coverage", *(["seconds"] if times else []), "what"]
-        rows = [header]
+    def parts(self, times: bool = True) -> list[Part]:
+        """What was checked, a row for every stage, the verdict, and what differs."""
+        rows = []
         for stage in self.stages:
             row = [stage.name, f"{stage.cases:,}", f"{stage.differ:,}", str(stage.coverage)]
             rows.append([*row, *([f"{stage.seconds:.2f}"] if times else []), stage.what])
@@ -135,20 +133,32 @@ class Report:
         differ = sum(stage.differ for stage in self.stages)
         total = ["total", f"{self.cases:,}", f"{differ:,}", ""]
         rows.append([*total, *([f"{seconds:.2f}"] if times else []), ""])
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        numbers = {1, 2, 4} if times else {1, 2}
-        lines = [", ".join(f"{key} {value}" for key, value in self.subject.items())]
-        for row in rows:
-            cells = [
-                cell.rjust(width) if i in numbers else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        lines.append(self.verdict)
+        columns = [
+            Column("stage"),
+            Column("cases", right=True),
+            Column("differ", right=True),
+            Column("coverage"),
+            *([Column("seconds", right=True)] if times else []),
+            Column("what", narrow=Narrow.WRAP),
+        ]
+        parts: list[Part] = [
+            ", ".join(f"{key} {value}" for key, value in self.subject.items()),
+            Unruled(Table(columns, rows)),
+            Verdict(self.verdict, self.passed),
+        ]
         for stage in self.stages:
             if stage.finding is not None:
-                lines += ["", *stage.finding.lines()]
-        return "\n".join(lines)
+                parts += ["", "\n".join(stage.finding.lines())]
+        return parts
+
+    def text(self, width: int | None = None, *, times: bool = True) -> str:
+        """The report for people.
+
+        Args:
+            width: characters in a line; None: as many as it needs.
+            times: show wall-clock times (off: the text is the same for the same input).
+        """
+        return text(self.parts(times), width)
 
     def as_data(self) -> dict[str, JsonValue]:
         """Plain data for JSON."""

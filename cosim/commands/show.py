@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise SystolabError("Option --beside must come with --plot")
     if args.plot is not None:
         plot([description.format, *map(get, args.beside)], args.plot)
-    print(description.text(args.table))
+    print(description.text(table=args.table))
     if args.json is not None:
         write_json(args.json, description.as_data())
     return 0

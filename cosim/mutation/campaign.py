@@ -27,6 +27,9 @@ from systolab.cosim.mutation.source import Mutant, mutants, package, schema
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.units import Units
 from systolab.cosim.synthesis import yosys
+from systolab.cosim.terminal import shown
+from systolab.cosim.terminal.shown import Shown, Unruled
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.hardware.top import TOP
@@ -63,7 +66,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Campaign:
+class Campaign(Shown):
     """All verdicts on one array."""
 
     array: Array
@@ -81,13 +84,13 @@ class Campaign:
         """The mutants that no level killed and that nobody knows to be equivalent."""
         return tuple(v for v in self.verdicts if v.status == SURVIVED)
 
-    def text(self) -> str:
-        """The result for people: one row per block, then the survivors one by one."""
+    def parts(self) -> list[shown.Part]:
+        """One row per block, the share that was found, then the survivors one by one."""
         levels = [str(x) for x in Level if any(v.level == x for v in self.verdicts)]
         others = (PROVED, EXPLAINED, SURVIVED, ABSENT)
         short = ("proven equal", "explained", "survived", "absent")
         header = ["block", "mutants", *(f"killed {x}" for x in levels), *short]
-        rows = [header]
+        rows = []
         blocks = sorted({v.mutant.block for v in self.verdicts})
         for block in [*blocks, "total"]:
             of = [v for v in self.verdicts if block in (v.mutant.block, "total")]
@@ -95,34 +98,28 @@ class Campaign:
             other = Counter(v.status for v in of)
             cells = [len(of), *killed, *(other[status] for status in others)]
             rows.append([block, *map(str, cells)])
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
+        parts: list[shown.Part] = [Unruled(Table(headings(header, range(1, len(header))), rows))]
         equal = self.count(PROVED) + self.count(EXPLAINED)
         present = len(self.verdicts) - self.count(ABSENT) - equal
         for level in levels:
             up_to = levels[: levels.index(level) + 1]
             count = sum(self.count(KILLED, x) for x in up_to)
             share = 100 * count / present if present else 0.0
-            lines.append(f"{count} of {present} mutants killed by {level}: {share:.1f} %")
+            parts.append(f"{count} of {present} mutants killed by {level}: {share:.1f} %")
         stages = Counter(v.stage for v in self.verdicts if v.stage)
-        lines.append("by stage: " + ", ".join(f"{k} {n}" for k, n in stages.most_common()))
+        parts.append("by stage: " + ", ".join(f"{k} {n}" for k, n in stages.most_common()))
         if self.survivors:
             kinds = Counter(v.mutant.where or "other" for v in self.survivors)
-            parts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-            lines += ["", f"survivors ({parts}):", *(f"  {v.mutant}" for v in self.survivors)]
+            counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            listed = "\n".join(f"  {v.mutant}" for v in self.survivors)
+            parts += ["", shown.Verdict(f"survivors ({counted}):", False), listed]
         for status in (EXPLAINED, PROVED):
             found = [v for v in self.verdicts if v.status == status]
-            if found:
-                lines += ["", f"{status}:"]
+            lines = [f"{status}:"]
             for v in found:
                 lines += [f"  {v.mutant}", *([f"    {v.why}"] if v.why else [])]
-        return "\n".join(lines)
+            parts += ["", "\n".join(lines)] if found else []
+        return parts
 
     def as_data(self) -> list[JsonValue]:
         """Plain data for JSON: the verdicts."""

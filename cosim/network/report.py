@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from operator import eq, ne
 from typing import Any
@@ -12,6 +12,8 @@ from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.network.data import Dataset
 from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
+from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.errors import SystolabError
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
@@ -78,7 +80,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """Everything that `systolab run` tells. `measured` holds what differs from run to run.
 
     `kept_tensor_scale` says of every kernel whose weights have one scale although `weight_scales`
@@ -107,6 +109,42 @@ class Report:
     def identical(self) -> bool:
         """Whether no code and no cycle count differed."""
         return self.first_mismatch is None
+
+    def parts(self) -> list[Part]:
+        """A heading, the table, the totals and the verdict."""
+        facts = []
+        if self.blocks:
+            facts.append(("blocks", self.blocks))
+        if self.accuracy is not None:
+            a = self.accuracy
+            right = f"fp32 {a.fp32}, emulated {a.emulated}, RTL {a.rtl}, of {a.images}"
+            facts.append(("accuracy", right))
+        if self.weight_scales == WeightScales.CHANNEL:
+            facts.append(("weight scales", _scaled(self)))
+        seconds = self.measured
+        facts += [
+            (
+                "cycles",
+                f"predicted {self.predicted_cycles:,}, RTL {self.rtl_cycles:,} "
+                f"over {self.inputs} inputs",
+            ),
+            ("simulated", f"{seconds['cycles_per_second']:,.0f} cycles/s"),
+            (
+                "wall time",
+                f"{seconds['wall']:.1f} s (compile {seconds['compile']:.1f}, build "
+                f"{seconds['build']:.1f}, run {seconds['run']:.1f})",
+            ),
+        ]
+        return [
+            f"{self.model}: {self.format} on a {self.array} array, accumulator "
+            f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
+            f"({self.data})",
+            "",
+            Table(headings(COLUMNS, range(LEFT, len(COLUMNS))), [_cells(x) for x in self.layers]),
+            "",
+            Facts(facts),
+            Verdict(verdict(self), self.identical, label="verdict"),
+        ]
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data for JSON; an infinite SQNR becomes the text "inf"."""
@@ -221,37 +259,6 @@ def sqnr(signal: float, noise: float) -> float | None:
     return 10 * math.log10(signal / noise)
 
 
-def text(report: Report) -> str:
-    """Render the report for people: a heading, the table, the totals and the verdict."""
-    lines = [
-        f"{report.model}: {report.format} on a {report.array} array, accumulator "
-        f"{report.accumulator}, emulated by {', '.join(report.engines)}; {report.inputs} inputs "
-        f"({report.data})",
-        "",
-        *table(COLUMNS, [_cells(row) for row in report.layers]),
-        "",
-    ]
-    if report.blocks:
-        lines.append(f"blocks          {report.blocks}")
-    if report.accuracy is not None:
-        a = report.accuracy
-        lines.append(
-            f"accuracy        fp32 {a.fp32}, emulated {a.emulated}, RTL {a.rtl}, of {a.images}"
-        )
-    if report.weight_scales == WeightScales.CHANNEL:
-        lines.append(f"weight scales   {_scaled(report)}")
-    seconds = report.measured
-    lines += [
-        f"cycles          predicted {report.predicted_cycles:,}, RTL {report.rtl_cycles:,} "
-        f"over {report.inputs} inputs",
-        f"simulated       {seconds['cycles_per_second']:,.0f} cycles/s",
-        f"wall time       {seconds['wall']:.1f} s (compile {seconds['compile']:.1f}, build "
-        f"{seconds['build']:.1f}, run {seconds['run']:.1f})",
-        f"verdict         {verdict(report)}",
-    ]
-    return "\n".join(lines)
-
-
 def _scaled(report: Report) -> str:
     """How many layers have a scale for each channel, and why the others have not."""
     kept = Counter(report.kept_tensor_scale.values())
@@ -296,17 +303,3 @@ def _cells(row: Row) -> list[str]:
         number(row.mismatched, ",d"),
         number(row.sqnr_db, ".1f"),
     ]
-
-
-def table(heading: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns by their widest cell: text to the left, numbers to the right."""
-    widths = [max(len(line[i]) for line in (heading, *body)) for i in range(len(heading))]
-
-    def render(cells: Sequence[str]) -> str:
-        aligned = (
-            cell.ljust(width) if i < LEFT else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join(aligned).rstrip()
-
-    return [render(heading), "  ".join("-" * width for width in widths), *map(render, body)]

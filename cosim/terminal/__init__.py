@@ -1,1 +1,1 @@
-"""What a person sees: columns and progress."""
+"""What a person sees: reports, tables and progress."""

@@ -49,7 +49,7 @@ REPORT = Report(
 
 
 def test_text() -> None:
-    assert report.text(REPORT).splitlines() == [
+    assert REPORT.text().splitlines() == [
         "net.onnx: adaptivfloat:8,3 on a 5x3 array, accumulator exact, emulated by binary64; "
         "2 inputs (digits)",
         "",
@@ -78,11 +78,11 @@ def test_scales_of_channels_are_counted_with_their_reasons() -> None:
         kept_tensor_scale={"a": "second", "b": "first", "c": "second"},
     )
     expected = "weight scales   per channel in 1 of 4 layers, per tensor in 1 (first), "
-    assert f"\n{expected}per tensor in 2 (second)\n" in report.text(found)
+    assert f"\n{expected}per tensor in 2 (second)\n" in found.text()
 
 
 def test_without_labels_there_is_no_accuracy() -> None:
-    assert "accuracy" not in report.text(replace(REPORT, accuracy=None))
+    assert "accuracy" not in replace(REPORT, accuracy=None).text()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_verdict(mismatch: Mismatch, verdict: str) -> None:
 
 def test_differing_cycles_are_marked_in_the_table() -> None:
     row = replace(KERNEL, cycle_differences=1)
-    assert "1,234 !" in report.text(replace(REPORT, layers=(row,)))
+    assert "1,234 !" in replace(REPORT, layers=(row,)).text()
 
 
 def test_data_is_plain_and_complete() -> None:
