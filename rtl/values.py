@@ -5,7 +5,7 @@ outer loop that moves neither W nor P only adds rows to the product, one that do
 adds columns, any other is iterated. Gathers follow the access patterns; an inactive lane reads
 zero. The order of summation is the machine's (see ``formats.dot``): the casting leaves it alone,
 since all steps of a reduction stay within one product. Block-scaled kernels take one product a
-tile (see ``formats.block_sum``).
+tile (see ``formats.dot.block_sum``).
 """
 
 from __future__ import annotations

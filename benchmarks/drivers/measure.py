@@ -43,7 +43,7 @@ class Sample:
 
 
 class Batch:
-    """``cosim.model.Model.run``."""
+    """``cosim.simulator.model.Model.run``."""
 
     name = "batch driver"
 

@@ -1,6 +1,6 @@
 """Is the check any good? Plants single faults in the RTL and counts those that it finds.
 
-All chosen faults are in one build, selected at run time (``cosim.mutate_source``). The inputs and
+All chosen faults are in one build, selected at run time (``cosim.mutation.source``). The inputs and
 the expected results of the check are computed once; a mutant runs until the first difference.
 """
 

@@ -130,7 +130,7 @@ class Model:
         python: open the model through PyVerilator, which implies tracing: ports, clock, waveforms
             and internals of this very instance are at ``python``.
         sources: the array's sources, where they are not the generated ones.
-        mutant: fault to activate in sources that are a mutant schema (``cosim.mutate_source``); 0
+        mutant: fault to activate in sources that are a mutant schema (``cosim.mutation.source``); 0
             activates none, None says that they are not a schema.
 
     Raises:

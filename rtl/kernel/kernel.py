@@ -1,4 +1,4 @@
-"""A kernel: three access patterns and a mode, and the array it runs on.
+"""A kernel: an access pattern for each stream and a mode, and the array it runs on.
 
 An access pattern is an affine map from a loop nest to addresses, counted in codes, plus guards:
 intervals that a linear combination of the loop indices must stay in for a lane to be active. The
@@ -103,7 +103,7 @@ def affine(offset: int, lengths: Sequence[int], strides: Sequence[int]) -> NDArr
 
 @dataclass(frozen=True)
 class Kernel:
-    """One run of the array: loop lengths, the four access patterns and the dataflow.
+    """One run of the array: loop lengths, the access pattern of every stream and the dataflow.
 
     Which loops a pattern has is said by the mode (``systolab.rtl.kernel.modes``); ``rows`` is empty
     in a mode without. ``p`` gives, per output column, the index of its scale and bias.

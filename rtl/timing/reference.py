@@ -17,7 +17,7 @@ from systolab.rtl.timing.traffic import Traffic
 
 
 def vector_lines(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
-    """Lines that every vector of every tile transfers; arguments as ``rtl.lines.stream_costs``."""
+    """Lines that every vector of every tile transfers; arguments as ``lines.stream_costs``."""
     tiles = math.prod(pattern.lengths[:tile_loops])
     shape = (tiles, -1, pattern.lanes)
     lines = (pattern.addresses() // line).reshape(shape).tolist()
