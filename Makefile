@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint slow docs-output env clean
+.PHONY: demo test lint slow docs-output wheel env clean
 
 demo: $(VENV)/.examples
 	$(BIN)/systolab run examples/digits_cnn.onnx --data digits --format adaptivfloat:8,3 --array 16x16
@@ -24,6 +24,10 @@ lint: $(VENV)/.dev
 
 docs-output: $(VENV)/.synth
 	$(BIN)/python docs/output.py
+	$(BIN)/python docs/timing_diagrams.py
+
+wheel: $(VENV)/.examples
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 env: $(VENV)/.dev
 

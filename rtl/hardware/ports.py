@@ -44,7 +44,7 @@ def ports(array: Array) -> list[Port]:
     return [
         Port("input", 1, "clk_i", "clock"),
         Port("input", 1, "rst_ni", "reset, asynchronous, active low"),
-        Port("input", 1, "cfg_valid_i", "a configuration word is there; taken while idle"),
+        Port("input", 1, "cfg_valid_i", "writes a configuration word; only while no kernel runs"),
         Port("input", 10, "cfg_addr_i", "its address"),
         Port("input", 32, "cfg_data_i", "the word"),
         Port("input", 1, "start_i", "starts the configured kernel; ignored while one runs"),
