@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from benchmarks.command import parser as command_line
 from examples.networks.transformer import transformer
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = compile_network(network, array, read_through=False)
     table = [row("read through", through), row("moved first", first)]
     table += [(f"  {name}", "", "", "", f"{n:,}") for name, n in first.policies.items()]
-    print(columns(HEADING, table, right=range(1, len(HEADING))))
+    print(Table(headings(HEADING, range(1, len(HEADING))), table).text())
     for name, program in (("read through", through), ("moved first", first)):
         print(f"\nMoves, {name}:")
         for step in moves(program):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.command import parser
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats import families
 
 P3109 = ("binary8p3se", "binary8p4uf")
@@ -68,11 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cells = [f"{found['cases']:,}", f"{differ}", f"{seconds:.0f}", f"{wall:.0f}"]
             rows.append([shown, *cells, f"{verdict}; products {pairs}"])
             print(f"{shown}: {verdict}", file=sys.stderr)
-    print(
-        columns(
-            ["format", "cases", "differ", "seconds", "with build", "verdict"], rows, range(1, 5)
-        )
-    )
+    names = ("format", "cases", "differ", "seconds", "with build", "verdict")
+    print(Table(headings(names, range(1, 5)), rows).text())
     return 1 if failed else 0
 
 

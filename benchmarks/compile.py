@@ -21,7 +21,7 @@ import onnx
 
 from benchmarks.command import parser as command_line
 from examples.networks.__main__ import NETWORKS
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
@@ -100,7 +100,7 @@ def _moves(program: Program) -> int:
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    return columns(HEADING, rows, right=tuple(range(1, len(HEADING))))
+    return Table(headings(HEADING, range(1, len(HEADING))), rows).text()
 
 
 def _timed(network: Network, array: Array, knowledge: Knowledge) -> tuple[Program, float]:

@@ -23,7 +23,7 @@ import onnx
 
 from benchmarks.command import parser as command_line
 from examples.networks.__main__ import NETWORKS
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
@@ -221,10 +221,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = {name: offload(compile_network(network_of(name), array)) for name in names}
     print(f"{array.rows}x{array.cols} array; on the array / in the network\n")
     coverage = [coverage_row(name, item) for name, item in found.items()]
-    print(columns(COVERAGE_HEADING, coverage, right=range(1, len(COVERAGE_HEADING))))
+    print(Table(headings(COVERAGE_HEADING, range(1, len(COVERAGE_HEADING))), coverage).text())
     print(f"\n{SOURCE}\n")
     cycles = [cycles_row(name, item, array.line) for name, item in found.items()]
-    print(columns(CYCLES_HEADING, cycles, right=range(1, len(CYCLES_HEADING))))
+    print(Table(headings(CYCLES_HEADING, range(1, len(CYCLES_HEADING))), cycles).text())
     misses = [miss for name, item in found.items() for miss in missed(name, item)]
     wins = sum(item.cycles < item.best_policy for item in found.values())
     print("\nTargets: every product on the array, >= 99.9 % of MACs, no policy better: ", end="")

@@ -5,12 +5,13 @@ Exit status: 0 good, 1 a mismatch was found, 2 wrong usage or input.
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 
 COMMANDS = ("cache", "check", "formats", "map", "quantize", "rtl", "run", "show")
 
@@ -33,9 +34,26 @@ def load(name: str) -> Command:
     return cast(Command, importlib.import_module(f"systolab.cosim.commands.{name}"))
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, with the word that was probably meant."""
+
+    def __init__(self, **arguments: Any) -> None:
+        # A shortened option would change its meaning with every option that is added.
+        super().__init__(**arguments, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where help is; status 2."""
+        words = re.findall(r"(?:unrecognized arguments: |invalid choice: ')(-*[\w-]+)", message)
+        if words:
+            message += meant(
+                words[0], self._option_string_actions if words[0][0] == "-" else COMMANDS
+            )
+        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help tells more)\n")
+
+
 def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """Return a parser that knows these subcommands; only their modules are imported."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="systolab",
         description="Co-simulation of systolic accelerators with custom number formats.",
     )
@@ -45,7 +63,7 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
         command = load(name)
         subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.add_arguments(subparser)
-        subparser.set_defaults(function=command.run)
+        subparser.set_defaults(function=command.run, parser=subparser)
     return top
 
 
@@ -56,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # one subcommand leaves the others usable.
     chosen = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
     try:
-        parsed = parser(chosen).parse_args(arguments)
+        parsed, unknown = parser(chosen).parse_known_args(arguments)
+        if unknown:
+            parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(parsed.function(parsed))
     except SystolabError as error:
         print(f"systolab: error: {error}", file=sys.stderr)

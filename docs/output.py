@@ -10,6 +10,7 @@ repository's, and into which every block with a ``title`` is written as a file o
     ```console keep="1-3 -2-"           the same, but only these lines of output are shown
     ```console slow                     run by `make docs-output` and `make slow` alone
     ```console exit=1                   the command must end with this status
+    ```console terminal                 as on a terminal of 80 columns, without colours
 
 Times and speeds differ from run to run: they are left out of the comparison. Commands are the
 repository's own documents, so they are given to a shell as they stand.
@@ -19,13 +20,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import pty
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,8 +131,22 @@ class Workplace:
         Raises:
             RuntimeError: a command ends with another status than the block says.
         """
+        run = self._terminal if "terminal" in block.options else self._pipe
+        status, output = run(block.commands)
+        wanted = int(block.options.get("exit", "0"))
+        if status != wanted:
+            raise RuntimeError(
+                f"{block.page.name}:{block.line}: {block.commands!r} must end with status "
+                f"{wanted}, not {status}: {output}"
+            )
+        printed = "\n".join(line.rstrip() for line in output.splitlines())
+        text = printed.replace(f"{self._folder}/", "").replace(f"{ROOT}/", "")
+        return _kept(text, block.options.get("keep"))
+
+    def _pipe(self, commands: str) -> tuple[int, str]:
+        """Status and output of commands whose output is a pipe."""
         done = subprocess.run(
-            ["bash", "-c", block.commands],
+            ["bash", "-c", commands],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -139,15 +155,26 @@ class Workplace:
             text=True,
             check=False,
         )
-        wanted = int(block.options.get("exit", "0"))
-        if done.returncode != wanted:
-            raise RuntimeError(
-                f"{block.page.name}:{block.line}: {block.commands!r} must end with status "
-                f"{wanted}, not {done.returncode}: {done.stdout}"
-            )
-        printed = "\n".join(line.rstrip() for line in done.stdout.splitlines())
-        text = printed.replace(f"{self._folder}/", "").replace(f"{ROOT}/", "")
-        return _kept(text, block.options.get("keep"))
+        return done.returncode, done.stdout
+
+    def _terminal(self, commands: str) -> tuple[int, str]:
+        """Status and output of commands on a dumb terminal, which has 80 columns and no colours."""
+        ours, theirs = pty.openpty()
+        done = subprocess.Popen(
+            ["bash", "-c", commands],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        output = b""
+        with suppress(OSError):  # how a terminal tells that its other end is closed
+            while part := os.read(ours, 1 << 16):
+                output += part
+        os.close(ours)
+        return done.wait(), output.decode("utf-8").replace("\r\n", "\n")
 
 
 def _kept(text: str, ranges: str | None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["SystolabError"]
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["SystolabError", "meant"]
 
 
 class SystolabError(Exception):
@@ -10,3 +13,16 @@ class SystolabError(Exception):
 
     The command line prints the message and exits with status 2.
     """
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """What to add to an error about an unknown name: the known one that looks most like it.
+
+    >>> meant("softfloats", ["blas64", "softfloat"])
+    "; did you mean 'softfloat'?"
+    >>> meant("x", ["blas64", "softfloat"])
+    ''
+    """
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""

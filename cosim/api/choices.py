@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 
 __all__ = ["choice", "integer"]
 
@@ -27,7 +27,9 @@ def choice(name: str, kind: type[_E], value: str) -> _E:
         return kind(value)
     except ValueError:
         known = ", ".join(kind)
-        raise SystolabError(f"{name} must be one of {known}, not {value!r}") from None
+        raise SystolabError(
+            f"{name} must be one of {known}, not {value!r}{meant(value, kind)}"
+        ) from None
 
 
 def integer(name: str, value: int, least: int) -> int:

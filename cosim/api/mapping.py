@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown
-from systolab.cosim.terminal.table import Table, headings
+from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.registry.registry import FormatLike
 from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.language.term import Term
+from systolab.glenside.language.text import layout
 from systolab.glenside.network.network import Network
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
@@ -21,6 +23,9 @@ from systolab.rtl.kernel.configuration import ArrayLike
 from systolab.rtl.kernel.configuration import array as make_array
 
 __all__ = ["MapReport", "compile", "map"]
+
+_NAMED = 12  # layers that an error names
+_LINE = 78  # characters in a line of an explanation
 
 
 def compile(
@@ -95,6 +100,19 @@ def map(
     return MapReport(program)
 
 
+_COLUMNS = (
+    Column("layer"),
+    Column("operator", narrow=Narrow.WRAP),
+    Column("dataflow"),
+    Column("in", narrow=Narrow.MOVE),
+    Column("out", narrow=Narrow.MOVE),
+    Column("MACs", right=True),
+    Column("cycles", right=True),
+    Column("PE use", right=True),
+    Column("next best", narrow=Narrow.MOVE),
+)
+
+
 @dataclass(frozen=True)
 class MapReport(Shown):
     """What was compiled, and what it was chosen from.
@@ -108,17 +126,6 @@ class MapReport(Shown):
     def parts(self) -> list[Part]:
         """The table of all steps, and totals."""
         program = self.program
-        heading = (
-            "layer",
-            "operator",
-            "dataflow",
-            "in",
-            "out",
-            "MACs",
-            "cycles",
-            "PE use",
-            "next best",
-        )
         statistics = program.statistics
         places = program.array.rows * program.array.cols
         macs = sum(step.macs for step in program.kernels)
@@ -142,7 +149,7 @@ class MapReport(Shown):
             ),
         ]
         rows = [_row(program, step) for step in program.steps]
-        return [Table(headings(heading, (5, 6, 7)), rows), "", Facts(facts, 22)]
+        return [Table(_COLUMNS, rows), "", Facts(facts, 22)]
 
     def as_data(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -165,10 +172,10 @@ class MapReport(Shown):
         lines = [f"{step.name}: {step.op}, {step.cycles:,} cycles", "", "ways known, by cycles:"]
         lines += [f"  {cycles:>12,}  {name}" for name, cycles in step.alternatives.items()]
         chain = explain(step.source, step.target, step.rules)
-        lines += ["", "chain of rules:", f"  {chain[0].term}"]
+        lines += ["", "chain of rules:", *_set(chain[0].term)]
         for link in chain[1:]:
             assert link.rule is not None
-            lines += [f"= {link.rule}: {BY_NAME[link.rule].meaning}", f"  {link.term}"]
+            lines += ["", f"= {link.rule}: {BY_NAME[link.rule].meaning}", *_set(link.term)]
         verdict = (
             f"all {len(chain)} terms are equal on random integers"
             if checkable(chain)
@@ -178,13 +185,22 @@ class MapReport(Shown):
         return "\n".join([*lines, "", f"re-checked: {verdict}"])
 
 
+def _set(term: Term) -> list[str]:
+    """A term over as many lines as it takes, indented."""
+    return [f"  {line}" for line in layout(str(term), _LINE - 2)]
+
+
 def _named(program: Program, name: str) -> KernelStep:
     for step in program.steps:
         if isinstance(step, KernelStep) and name in step.layers:
             return step
         if isinstance(step, HostStep) and name in step.layers:
             raise SystolabError(f"Layer '{name}' must run on the array, not on the host")
-    raise SystolabError(f"Layer '{name}' must be one of the network's that compute")
+    layers = [layer for s in program.steps if isinstance(s, KernelStep) for layer in s.layers]
+    some = ", ".join(layers[:_NAMED]) + (", ..." if len(layers) > _NAMED else "")
+    raise SystolabError(
+        f"Layer must be one that runs on the array ({some}), not {name!r}{meant(name, layers)}"
+    )
 
 
 def _row(program: Program, step: Step) -> tuple[str, ...]:

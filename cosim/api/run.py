@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,6 @@ from systolab.cosim.network.execute import Emulator, Stopwatch
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
-from systolab.cosim.terminal.progress import Progress
 from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.errors import SystolabError
@@ -87,6 +88,7 @@ def run(
     trace_error: bool = False,
     budget: str | float = "5%",
     waves: str | Path = WAVES,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> RunReport:
     """Run a network on the software model and on generated RTL; compare every code and cycle.
 
@@ -115,6 +117,7 @@ def run(
         trace_error: measure the error of every layer against binary32, and try what repairs it.
         budget: largest error that needs no repair, as ``"5%"`` or ``0.05``.
         waves: folder of the waveform of a first difference; made when there is one.
+        progress: told what is being done before it takes its time.
 
     Raises:
         SystolabError: an argument cannot be used, alone or with the others.
@@ -136,14 +139,20 @@ def run(
     network = load(model)
     dataset = datasets.load(data, network.inputs, images, seed)
     marks = [time.monotonic()]
+    progress("compile")
     program = compile_network(network, machine, read_through=not machine.block_scaled)
     plan = Plan(program, dataset.calibration, scales)
     marks.append(time.monotonic())
+    progress("build")
     built = Model(machine, python=True)
     marks.append(time.monotonic())
     rtl = Stopwatch(hardware_model(machine, built))
-    with Progress("run", len(dataset.calls)) as advance:
-        observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
+    count = itertools.count(1)
+
+    def advance() -> None:
+        progress(f"run: {next(count)} of {len(dataset.calls)}")
+
+    observed = execute.run(plan, emulator, rtl, dataset.calls, advance)
     marks.append(time.monotonic())
     seconds = dict(zip(("compile", "build", "run"), np.diff(marks).tolist(), strict=True))
     seconds["wall"] = time.monotonic() - start
@@ -151,6 +160,7 @@ def run(
     name = network.name if isinstance(model, Network) else Path(model).name
     result = report.assemble(plan, observed, name, emulator.engines, dataset, seconds)
     divergence = None
+    progress("report")
     if observed.failed is not None and observed.first is not None:
         whole = isinstance(array, Array)
         command = command_line(
@@ -174,5 +184,7 @@ def run(
         divergence = explained.explain(f"kernel {observed.first.kernel}", observed.failed)
     errors = None
     if trace_error:
-        errors = error_report.report(plan, dataset.calibration, dataset.calls, allowed)
+        errors = error_report.report(
+            plan, dataset.calibration, dataset.calls, allowed, progress=progress
+        )
     return RunReport(**vars(result), machine=machine, divergence=divergence, errors=errors)

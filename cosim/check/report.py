@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree import ElementTree
 
-from systolab.cosim.terminal.shown import Part, Shown, Unruled, Verdict, text
+from systolab.cosim.terminal.shown import Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
@@ -139,11 +139,13 @@ class Report(Shown):
             Column("differ", right=True),
             Column("coverage"),
             *([Column("seconds", right=True)] if times else []),
-            Column("what", narrow=Narrow.WRAP),
+            Column("what", narrow=Narrow.MOVE),
         ]
         parts: list[Part] = [
             ", ".join(f"{key} {value}" for key, value in self.subject.items()),
-            Unruled(Table(columns, rows)),
+            "",
+            Table(columns, rows),
+            "",
             Verdict(self.verdict, self.passed),
         ]
         for stage in self.stages:

@@ -10,7 +10,7 @@ from systolab.cosim.check import blocks, machine, postprocessing, proof
 from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Explain, Machine
 from systolab.cosim.check.report import Coverage, Report, StageResult
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.rtl.codecs import Codec, NoCodecError
 from systolab.rtl.hardware import handwritten
 from systolab.rtl.hardware.hardware import Hardware, hardware
@@ -136,7 +136,9 @@ def check(
     known = [stage.name for stage in stages_of(array)]
     for name in request.chosen:
         if name not in known:
-            raise SystolabError(f"Stage must be one of {', '.join(known)}, not {name!r}")
+            raise SystolabError(
+                f"Stage must be one of {', '.join(known)}, not {name!r}{meant(name, known)}"
+            )
     report = Report(request.subject)
     try:
         built = hardware(array, request.codec) if sources is None else sources

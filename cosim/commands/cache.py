@@ -4,11 +4,19 @@ import argparse
 import time
 
 from systolab.cosim.simulator.build import cache_directory, cached_builds, prune
-from systolab.cosim.terminal.columns import columns
+from systolab.cosim.terminal.console import show
+from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.errors import SystolabError
 
 NAME = "cache"
 HELP = "show the cache of built models, or prune it"
+
+_COLUMNS = (
+    Column("build"),
+    Column("MB", right=True),
+    Column("last used"),
+    Column("of", narrow=Narrow.WRAP),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or prune."""
-    print(f"build cache {cache_directory()}")
+    where = f"build cache {cache_directory()} (SYSTOLAB_CACHE names another)"
     if args.prune is not None:
         if not args.prune >= 0:
             raise SystolabError(f"Option --prune must be at least 0 days, not {args.prune}")
         count, freed = prune(args.prune * 86400)
-        print(f"removed {count} builds, {freed / 1e6:.1f} MB")
+        show([where, f"removed {count} builds, {freed / 1e6:.1f} MB"])
         return 0
     builds = cached_builds()
     rows = [
         (
             build.key[:12],
-            " ".join(f"{name}={value}" for name, value in sorted(build.description.items())),
             f"{build.size / 1e6:.1f}",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(build.used)),
+            " ".join(f"{name}={value}" for name, value in sorted(build.description.items())),
         )
         for build in builds
     ]
-    if rows:
-        print(columns(("build", "of", "MB", "last used"), rows, right=(2,)))
-    print(f"{len(builds)} builds, {sum(build.size for build in builds) / 1e6:.1f} MB")
+    total = f"{len(builds)} builds, {sum(build.size for build in builds) / 1e6:.1f} MB"
+    show([where, "", Table(_COLUMNS, rows), "", total] if rows else [where, total])
     return 0

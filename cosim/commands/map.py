@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from systolab.cosim.api.mapping import map as map_network
-from systolab.cosim.commands.formats import write_json
-from systolab.formats.errors import SystolabError
+from systolab.cosim.commands import options
+from systolab.cosim.terminal.console import status
 from systolab.glenside.dot import to_dot
 
 NAME = "map"
@@ -14,22 +14,11 @@ HELP = "compile a network: dataflow, layouts and predicted cycles of every layer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `systolab map`."""
-    parser.add_argument("model", metavar="MODEL", help="the network, an ONNX file")
-    parser.add_argument(
-        "--format", default="adaptivfloat:8,3", metavar="F", help="number format (adaptivfloat:8,3)"
-    )
-    parser.add_argument(
-        "--out-format",
-        metavar="F",
-        help="number format that the array writes (as --format; bfloat16 where that is "
-        "block-scaled)",
-    )
-    parser.add_argument(
-        "--array", default="16x16", metavar="RxC", help="rows and columns of the array (16x16)"
-    )
-    parser.add_argument(
-        "--accumulator", default="exact", metavar="A", help="exact, float32, wrap:32, ... (exact)"
-    )
+    options.add_model(parser)
+    options.add_format(parser, "--format", default="adaptivfloat:8,3")
+    options.add_out_format(parser)
+    options.add_array(parser)
+    options.add_accumulator(parser)
     parser.add_argument(
         "--explain",
         metavar="LAYER",
@@ -39,29 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--knowledge", type=Path, metavar="FILE", help="start from what FILE knows, and add to it"
     )
     parser.add_argument("--dot", type=Path, metavar="FILE", help="draw the program, in DOT")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile and print."""
-    report = map_network(
-        args.model,
-        args.format,
-        array=args.array,
-        out_format=args.out_format,
-        accumulator=args.accumulator,
-        knowledge=args.knowledge,
-    )
-    print(report.text() if args.explain is None else report.explain(args.explain))
+    with status("compile"):
+        report = map_network(
+            args.model,
+            args.format,
+            array=args.array,
+            out_format=args.out_format,
+            accumulator=args.accumulator,
+            knowledge=args.knowledge,
+        )
+        explanation = None if args.explain is None else report.explain(args.explain)
     if args.dot is not None:
-        _write(args.dot, to_dot(report.program))
-    if args.json is not None:
-        write_json(args.json, report.as_data())
+        options.write(args.dot, to_dot(report.program))
+    options.answer(report, args.json, explanation)
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.cosim.api.quantize import loss
-from systolab.cosim.commands.formats import write_json
+from systolab.cosim.commands import options
 from systolab.formats import QuantizedTensor
 from systolab.formats.errors import SystolabError
 from systolab.formats.scaling.calibration import CalibrationMethod
@@ -19,7 +19,7 @@ HELP = "quantise a NumPy file and report the error"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `systolab quantize`."""
     parser.add_argument("file", type=Path, metavar="FILE.npy", help="real numbers of any shape")
-    parser.add_argument("--format", required=True, metavar="F", help="for example e4m3fn")
+    options.add_format(parser, "--format")
     parser.add_argument(
         "--axis", type=int, metavar="K", help="a scale for each index of axis K; blocks run along K"
     )
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--percent", type=float, default=99.99, metavar="P", help="for --calibrate percentile"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays codes and scale there"
+        "-o", "--out", type=Path, metavar="FILE.npz", help="write arrays codes and scale there"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,11 +46,9 @@ def run(args: argparse.Namespace) -> int:
         calibrate=args.calibrate,
         percent=args.percent,
     )
-    if args.output is not None:
-        _save(args.output, report.tensor)
-    print(report.text())
-    if args.json is not None:
-        write_json(args.json, report.as_data())
+    if args.out is not None:
+        _save(args.out, report.tensor)
+    options.answer(report, args.json)
     return 0
 
 
@@ -72,4 +70,4 @@ def _save(path: Path, tensor: QuantizedTensor) -> None:
         with path.open("wb") as file:
             np.savez(file, codes=tensor.codes, scale=tensor.scale, format=tensor.format.name)
     except OSError as error:
-        raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error
+        raise SystolabError(f"File {path} must be writable: {error.strerror}") from error

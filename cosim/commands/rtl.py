@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from systolab.cosim.api.hardware import hardware
-from systolab.formats.arithmetic.accumulator import SYNTAX
-from systolab.rtl.codecs import CODEC_HELP, Codec
+from systolab.cosim.commands import options
+from systolab.cosim.terminal.console import show
 
 NAME = "rtl"
 HELP = "write the SystemVerilog of an array, with a testbench that needs no Python"
@@ -13,16 +13,12 @@ HELP = "write the SystemVerilog of an array, with a testbench that needs no Pyth
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `systolab rtl`."""
-    parser.add_argument("format", metavar="F", help="format of activations, weights and outputs")
-    parser.add_argument("--array", metavar="RxC", default="16x16", help="array shape (16x16)")
-    parser.add_argument("--weight", metavar="F", help="format of the weights (F)")
-    parser.add_argument(
-        "--out-format", metavar="F", help="format of the outputs (F; of block formats bfloat16)"
-    )
-    parser.add_argument(
-        "--accumulator", metavar="ACC", default="exact", help=f"{SYNTAX} (exact)".replace("%", "%%")
-    )
-    parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
+    options.add_format(parser, "format")
+    options.add_weight(parser)
+    options.add_out_format(parser)
+    options.add_array(parser)
+    options.add_accumulator(parser)
+    options.add_codec(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
 
 
@@ -37,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
         codec=args.codec,
     )
     design.write(args.out)
-    print(f"{args.out}: {design.text()}")
+    show(f"{args.out}: {design.text()}")
     return 0

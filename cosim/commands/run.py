@@ -7,8 +7,10 @@ from pathlib import Path
 
 from systolab.cosim.api.run import RunReport
 from systolab.cosim.api.run import run as run_network
+from systolab.cosim.commands import options
 from systolab.cosim.divergence.divergence import WAVES
 from systolab.cosim.network.calibrate import WeightScales
+from systolab.cosim.terminal.console import steps
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import hardware
 
@@ -18,28 +20,11 @@ HELP = "run a network on the software model and on generated RTL, and compare ev
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `systolab run`."""
-    parser.add_argument("model", metavar="MODEL", help="the network, an ONNX file")
-    parser.add_argument(
-        "--format",
-        required=True,
-        metavar="F",
-        help="number format of weights and activations, for example adaptivfloat:8,3",
-    )
-    parser.add_argument(
-        "--out-format",
-        metavar="F",
-        help="number format that the array writes (as --format; bfloat16 where that is "
-        "block-scaled)",
-    )
-    parser.add_argument(
-        "--array", default="16x16", metavar="RxC", help="rows and columns of the array (16x16)"
-    )
-    parser.add_argument(
-        "--accumulator",
-        default="exact",
-        metavar="A",
-        help="exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB] (exact)",
-    )
+    options.add_model(parser)
+    options.add_format(parser, "--format")
+    options.add_out_format(parser)
+    options.add_array(parser)
+    options.add_accumulator(parser)
     parser.add_argument(
         "--data",
         metavar="SOURCE",
@@ -51,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (0)")
+    options.add_seed(parser)
     _add_error_arguments(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options.add_json(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
+        "-o", "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
     )
 
 
@@ -91,30 +76,33 @@ def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
     for path in _outputs(args):
         _check_writable(path)
-    report = run_network(
-        args.model,
-        args.format,
-        array=args.array,
-        out_format=args.out_format,
-        accumulator=args.accumulator,
-        data=args.data,
-        images=args.images,
-        engine=args.engine,
-        seed=args.seed,
-        weight_scales=args.weight_scales,
-        fixed_bias=args.fixed_bias,
-        trace_error=args.trace_error,
-        budget=args.budget,
-        waves=WAVES if args.out is None else args.out,
-    )
-    print(report.text())
-    _save(args, report)
+    with steps() as step:
+        report = run_network(
+            args.model,
+            args.format,
+            array=args.array,
+            out_format=args.out_format,
+            accumulator=args.accumulator,
+            data=args.data,
+            images=args.images,
+            engine=args.engine,
+            seed=args.seed,
+            weight_scales=args.weight_scales,
+            fixed_bias=args.fixed_bias,
+            trace_error=args.trace_error,
+            budget=args.budget,
+            waves=WAVES if args.out is None else args.out,
+            progress=step,
+        )
+    if args.out is not None:
+        _save(args.out, report)
+    options.answer(report, args.json)
     return 0 if report.identical else 1
 
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
     folder = [] if args.out is None else [args.out / "report.json"]
-    return folder if args.json is None else [*folder, args.json]
+    return folder if args.json in (None, Path("-")) else [*folder, args.json]
 
 
 def _check_writable(path: Path) -> None:
@@ -129,17 +117,17 @@ def _check_writable(path: Path) -> None:
         ) from error
 
 
-def _save(args: argparse.Namespace, report: RunReport) -> None:
-    """Write what `--json` and `--out` ask for."""
-    document = json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n"
-    texts = dict.fromkeys(_outputs(args), document)
-    if args.out is not None:
-        texts[args.out / "report.txt"] = report.text() + "\n"
-        for name, source in hardware(report.machine).files.items():
-            texts[args.out / "rtl" / name] = source
+def _save(folder: Path, report: RunReport) -> None:
+    """Write the report and the generated RTL."""
+    texts = {
+        folder / "report.json": json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n",
+        folder / "report.txt": report.text() + "\n",
+    }
+    for name, source in hardware(report.machine).files.items():
+        texts[folder / "rtl" / name] = source
     for path, content in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
         except OSError as error:
             raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
+        options.write(path, content)

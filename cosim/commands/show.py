@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from systolab.cosim.api.describe import SAMPLES, describe
-from systolab.cosim.commands.formats import write_json
+from systolab.cosim.commands import options
 from systolab.formats import get
 from systolab.formats.describe.plot import plot
 from systolab.formats.errors import SystolabError
@@ -15,7 +15,7 @@ HELP = "show a number format: range, precision, special codes, exactness, encodi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `systolab show`."""
-    parser.add_argument("format", metavar="F", help="for example adaptivfloat:8,3")
+    options.add_format(parser, "format")
     parser.add_argument(
         "--encode", metavar="X", type=float, nargs="+", default=SAMPLES, help="values to encode"
     )
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beside", metavar="F", nargs="+", default=(), help="other formats to draw in the plot"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +36,5 @@ def run(args: argparse.Namespace) -> int:
         raise SystolabError("Option --beside must come with --plot")
     if args.plot is not None:
         plot([description.format, *map(get, args.beside)], args.plot)
-    print(description.text(table=args.table))
-    if args.json is not None:
-        write_json(args.json, description.as_data())
+    options.answer(description, args.json, description.parts(table=args.table))
     return 0

@@ -28,7 +28,7 @@ from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.units import Units
 from systolab.cosim.synthesis import yosys
 from systolab.cosim.terminal import shown
-from systolab.cosim.terminal.shown import Shown, Unruled
+from systolab.cosim.terminal.shown import Shown
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import Hardware, hardware
@@ -98,7 +98,7 @@ class Campaign(Shown):
             other = Counter(v.status for v in of)
             cells = [len(of), *killed, *(other[status] for status in others)]
             rows.append([block, *map(str, cells)])
-        parts: list[shown.Part] = [Unruled(Table(headings(header, range(1, len(header))), rows))]
+        parts: list[shown.Part] = [Table(headings(header, range(1, len(header))), rows)]
         equal = self.count(PROVED) + self.count(EXPLAINED)
         present = len(self.verdicts) - self.count(ABSENT) - equal
         for level in levels:

@@ -13,26 +13,25 @@ from systolab.cosim.network.data import Dataset
 from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
-from systolab.cosim.terminal.table import Table, headings
+from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.errors import SystolabError
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
 
 COLUMNS = (
-    "layer",
-    "operator",
-    "output shape",
-    "dataflow",
-    "in",
-    "out",
-    "MACs",
-    "predicted",
-    "RTL cycles",
-    "PE use",
-    "differ",
-    "SQNR dB",
+    Column("layer"),
+    Column("operator", narrow=Narrow.WRAP),
+    Column("output shape", narrow=Narrow.MOVE),
+    Column("dataflow"),
+    Column("in", narrow=Narrow.MOVE),
+    Column("out", narrow=Narrow.MOVE),
+    Column("MACs", right=True, narrow=Narrow.MOVE),
+    Column("predicted", right=True),
+    Column("RTL cycles", right=True),
+    Column("PE use", right=True, narrow=Narrow.MOVE),
+    Column("differ", right=True),
+    Column("SQNR dB", right=True),
 )
-LEFT = 6  # the first columns are text
 SHORT = {mode.value: mode.description.short for mode in Mode}
 
 
@@ -140,7 +139,7 @@ class Report(Shown):
             f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
             f"({self.data})",
             "",
-            Table(headings(COLUMNS, range(LEFT, len(COLUMNS))), [_cells(x) for x in self.layers]),
+            Table(COLUMNS, [_cells(x) for x in self.layers]),
             "",
             Facts(facts),
             Verdict(verdict(self), self.identical, label="verdict"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from systolab.cosim.terminal.table import Table, fold
 
-__all__ = ["Facts", "Part", "Shown", "Unruled", "Verdict", "text"]
+__all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
 
 
 @dataclass(frozen=True)
@@ -69,30 +69,9 @@ class Verdict:
         return f'<p><strong style="color: {colour}">{html.escape(self.said)}</strong></p>'
 
 
-@dataclass(frozen=True)
-class Unruled:
-    """A table without a line under its heading.
-
-    Attributes:
-        table: with named columns.
-    """
-
-    table: Table
-
-    def text(self, width: int | None = None) -> str:
-        """The heading as the first of the rows."""
-        names = [column.name for column in self.table.columns]
-        columns = [replace(column, name="") for column in self.table.columns]
-        return replace(self.table, columns=columns, rows=[names, *self.table.rows]).text(width)
-
-    def html(self) -> str:
-        """The table."""
-        return self.table.html()
-
-
 #: Text without a line break is a paragraph, empty text a space between parts; other text is kept as
 #: it is set.
-Part: TypeAlias = str | Table | Unruled | Facts | Verdict
+Part: TypeAlias = str | Table | Facts | Verdict
 
 
 class Shown(ABC):

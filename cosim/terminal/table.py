@@ -192,7 +192,7 @@ def fold(text: str, width: int | None, indent: str = "") -> list[str]:
     if width is None or cell_len(text) <= width:
         return [text]
     width = max(width, 1)
-    indent = indent if cell_len(indent) < width else ""
+    indent = indent if cell_len(indent) + 2 <= width else ""  # room for one wide character
     lines, line = [], ""
     for word in re.findall(r"\s*\S+", text):
         if line.strip() and cell_len(line + word) > width:
@@ -201,7 +201,7 @@ def fold(text: str, width: int | None, indent: str = "") -> list[str]:
             word = word.lstrip()
         while cell_len(line + word) > width:
             room = max(width - cell_len(line), 1)
-            cut = chop_cells(word, room)[0]
+            cut = chop_cells(word, room)[0] or word[0]  # one character may be two cells wide
             lines.append(line + cut)
             line, word = indent, word[len(cut) :]
         line += word

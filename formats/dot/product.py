@@ -30,7 +30,7 @@ from systolab.formats.engines import (
 from systolab.formats.engines.decode import has_special
 from systolab.formats.engines.engine import Engine, Result
 from systolab.formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
 from systolab.formats.selfcheck import require_ieee
 
@@ -130,7 +130,8 @@ def _choose(spec: Spec, name: str) -> Engine:
                 raise SystolabError(f"Engine {name} must have {lacks}")
             return engine
     names = ", ".join(engine.name for engine in ENGINES)
-    raise SystolabError(f"Engine must be auto or one of {names}, not {name!r}")
+    hint = meant(name, ["auto", *names.split(", ")])
+    raise SystolabError(f"Engine must be auto or one of {names}, not {name!r}{hint}")
 
 
 def _codes(codes: Codes, fmt: Format, operand: str) -> Codes:

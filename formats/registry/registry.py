@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TypeAlias, TypedDict
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.families.builtin import BUILTIN
 from systolab.formats.families.floating import p3109
@@ -22,6 +22,24 @@ from systolab.formats.scaling.scaling import ScaleKind, ScaleRule
 __all__ = ["FormatLike", "families", "get"]
 
 FormatLike: TypeAlias = str | Format
+
+#: What ml_dtypes, PyTorch, ONNX and papers call formats, without "-" and "_".
+_OTHERS = {
+    **dict.fromkeys(("fp16", "float16", "half", "f16"), "binary16"),
+    **dict.fromkeys(("bf16", "brainfloat", "brainfloat16"), "bfloat16"),
+    **{f"{kind}{bits}": f"{kind}:{bits}" for kind in ("int", "uint") for bits in (2, 4, 8, 16)},
+    **{f"i{bits}": f"int:{bits}" for bits in (4, 8, 16)},
+    **{
+        f"{prefix}{layout}": layout
+        for layout in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e4m3b11fnuz", "e3m4")
+        for prefix in ("float8", "fp8", "f8")
+    },
+    **{f"{prefix}e4m3": "e4m3fn" for prefix in ("float8", "fp8")},
+    **{f"{prefix}{layout}": layout for layout in ("e2m3", "e3m2") for prefix in ("float6", "fp6")},
+    **dict.fromkeys(("fp4", "float4", "float4e2m1fn", "float4e2m1", "fp4e2m1"), "e2m1"),
+    **{f"posit{bits}": f"posit:{bits},2" for bits in (8, 16)},
+    **dict.fromkeys(("normalfloat", "normalfloat4"), "nf4"),
+}
 
 
 class _Switches(TypedDict):
@@ -107,11 +125,21 @@ def _p3109(spec: str) -> Format:
     head, _, rest = spec.partition(":")
     standard = p3109(head)
     if standard is None:
-        known = ", ".join(sorted(_known()))
-        raise SystolabError(f"Format family must be one of {known}, not {head!r}")
+        known = sorted(_known())
+        hint = _elsewhere(spec) or meant(head.partition(",")[0], known)
+        raise SystolabError(f"Format family must be one of {', '.join(known)}, not {head!r}{hint}")
     arguments = Arguments(spec, rest.split(",") if rest else ())
     arguments.integers()
     return _configured(standard, arguments)
+
+
+def _elsewhere(spec: str) -> str:
+    """What to write here for what others write: other libraries' names, a comma for a colon."""
+    head, comma, options = spec.replace(":", ",").partition(",")
+    name = _OTHERS.get(head.lower().replace("-", "").replace("_", ""), head.lower())
+    spelt = name + (":" if ":" not in name else ",") + options if comma else name
+    family = name.partition(":")[0]
+    return f"; write {spelt}" if family in _known() and spelt != spec else ""
 
 
 def _configured(fmt: Format, arguments: Arguments) -> Format:

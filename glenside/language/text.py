@@ -13,7 +13,7 @@ import re
 from systolab.glenside.language.grammar import CONSTRUCTS
 from systolab.glenside.language.term import ShapeError, Term, signature
 
-__all__ = ["parse"]
+__all__ = ["layout", "parse"]
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
@@ -31,6 +31,40 @@ def parse(text: str) -> Term:
     if end != len(tokens):
         raise ShapeError(f"a term must end at its closing parenthesis, not with {tokens[end]!r}")
     return _build(tree)
+
+
+def layout(text: str, width: int) -> list[str]:
+    """The text of a term over lines of at most ``width`` characters, where its words allow that.
+
+    What fits a line stands on it; else the operands stand below their construct, indented.
+    """
+    tree, _ = _read(_TOKEN.findall(text), 0)
+    return _lines(tree, width, 0)
+
+
+def _lines(tree: _Sexp, width: int, closing: int) -> list[str]:
+    """Lines of a tree that ``closing`` more parentheses follow."""
+    flat = _flat(tree)
+    if isinstance(tree, str) or len(flat) + closing <= width:
+        return [flat]
+    head = [_flat(item) for item in tree[:1]]
+    rest = tree[1:]
+    # Short words stay beside their construct: (transpose (0 2 1)
+    while len(rest) > 1 and (isinstance(rest[0], str) or all(isinstance(x, str) for x in rest[0])):
+        if len(" ".join([*head, _flat(rest[0])])) + 1 > width:
+            break
+        head.append(_flat(rest[0]))
+        rest = rest[1:]
+    lines = ["(" + " ".join(head)]
+    for i, item in enumerate(rest):
+        last = i == len(rest) - 1
+        lines += [f"  {line}" for line in _lines(item, width - 2, closing + 1 if last else 0)]
+    lines[-1] += ")"
+    return lines
+
+
+def _flat(tree: _Sexp) -> str:
+    return tree if isinstance(tree, str) else "(" + " ".join(map(_flat, tree)) + ")"
 
 
 def _read(tokens: list[str], start: int) -> tuple[_Sexp, int]:

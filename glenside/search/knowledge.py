@@ -105,7 +105,7 @@ class Knowledge:
         try:
             path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise SystolabError(f"File {path} cannot be written: {error.strerror}") from error
+            raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
 
     @staticmethod
     def load(path: Path, array: Array) -> Knowledge:

@@ -114,9 +114,9 @@ def test_quantize_calibrated(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         (["show", "int:8", "--beside", "nf4"], "Option --beside must come with --plot"),
         (
             ["show", "int:8", "--plot", "/no/such/dir.png"],
-            "Plot /no/such/dir.png cannot be written",
+            "Plot /no/such/dir.png must be writable",
         ),
-        (["show", "int:8", "--json", "/no/such/x"], "File /no/such/x cannot be written: No such"),
+        (["show", "int:8", "--json", "/no/such/x"], "File /no/such/x must be writable: No such"),
         (["quantize", "/no/x.npy", "--format", "int:8"], "Array file /no/x.npy cannot be read"),
     ],
 )

@@ -70,7 +70,10 @@ def test_knowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ("layer", "message"),
     [
         ("pool1", "Layer 'pool1' must run on the array, not on the host"),
-        ("nothing", "Layer 'nothing' must be one of the network's that compute"),
+        (
+            "nothing",
+            "that runs on the array (conv1, conv2, dense1, dense2), not 'nothing'",
+        ),
     ],
 )
 def test_layers_without_explanation(

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 import systolab as sl
-from systolab.cosim.terminal.shown import Facts, Part, Shown, Unruled, Verdict
+from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
 from systolab.cosim.terminal.table import Table, headings
 from tests.cosim.runs import MODEL
 
@@ -55,7 +55,6 @@ class Everything(Shown):
             f"about {EVIL}",
             "",
             table,
-            Unruled(table),
             Facts([("label", EVIL)], 8),
             Verdict(EVIL, self.good, label="verdict", indent=10),
             f"kept\n  as it is {EVIL}",
@@ -72,8 +71,6 @@ def test_text() -> None:
         "",
         f"{'name':<{n}}  n",
         f"{'-' * n}  -",
-        f"{EVIL}  1",
-        f"{'name':<{n}}  n",
         f"{EVIL}  1",
         f"label   {EVIL}",
         f"verdict   {EVIL}",
@@ -92,8 +89,8 @@ def test_html(good: bool, colour: str) -> None:
     report = Everything(good)
     page = Page(report)
     assert page.of("script") == []
-    assert page.of("th") == ["name", "n", "name", "n", "label"]
-    assert page.of("td") == [EVIL, "1", EVIL, "1", EVIL]
+    assert page.of("th") == ["name", "n", "label"]
+    assert page.of("td") == [EVIL, "1", EVIL]
     assert page.of("p") == [f"about {EVIL}"]
     assert page.of("strong") == [EVIL]
     assert page.of("pre") == [f"kept\n  as it is {EVIL}"]

@@ -105,5 +105,5 @@ def test_wrong_cycles_are_noticed(saved: Path) -> None:
 def test_missing_and_unwritable_files(tmp_path: Path) -> None:
     with pytest.raises(SystolabError, match="cannot be read: No such file"):
         Knowledge.load(tmp_path / "none.json", array())
-    with pytest.raises(SystolabError, match="cannot be written: No such file"):
+    with pytest.raises(SystolabError, match="must be writable: No such file"):
         Knowledge(array()).save(tmp_path / "none" / "x.json")
