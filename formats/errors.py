@@ -24,5 +24,7 @@ def meant(name: object, known: Iterable[str]) -> str:
     ''
     """
     by_lower = {each.lower(): each for each in known}
-    close = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    given = str(name).lower()
+    begun = [each for each in by_lower if given and each.startswith(given)]
+    close = begun or get_close_matches(given, by_lower, n=1, cutoff=0.6)
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -136,7 +136,7 @@ class Table:
         return groups or [names]
 
     def _panel(self, group: Sequence[int], width: int | None) -> list[str]:
-        """Lines of the table of these columns."""
+        """Lines of the table of these columns; of some, without rows that say nothing there."""
         natural = [self._natural(i) for i in group]
         widths = natural if width is None else self._narrowed(group, natural, width)
         heading, *body = zip(*map(self._cells, group), strict=True)
@@ -144,8 +144,10 @@ class Table:
         if self._has_heading:
             lines += self._row(group, heading, widths)
             lines.append(GAP.join("-" * width for width in widths))
+        others = [n for n, i in enumerate(group) if i >= self.keys]
         for row in body:
-            lines += self._row(group, row, widths)
+            if len(group) == len(self.columns) or not others or any(row[n] for n in others):
+                lines += self._row(group, row, widths)
         return lines
 
     def _narrowed(self, group: Sequence[int], natural: list[int], width: int) -> list[int]:

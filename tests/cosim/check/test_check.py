@@ -252,11 +252,14 @@ def sample() -> Report:
 def test_the_report_as_text() -> None:
     assert sample().text(times=False).splitlines() == [
         "format x",
+        "",
         "stage  cases  differ  coverage    what",
+        "-----  -----  ------  ----------  ------",
         "table  1,000       0  exhaustive  all",
         "tile      20       3  sampled     some",
         "PE         0       0  skipped     no RTL",
         "total  1,020       3",
+        "",
         "DIFFERENT: tile",
         "",
         "wrong",

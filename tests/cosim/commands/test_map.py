@@ -70,10 +70,8 @@ def test_knowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ("layer", "message"),
     [
         ("pool1", "Layer 'pool1' must run on the array, not on the host"),
-        (
-            "nothing",
-            "that runs on the array (conv1, conv2, dense1, dense2), not 'nothing'",
-        ),
+        ("con1", "not 'con1'; did you mean 'conv1'?"),
+        ("nothing", "Layer must be one that runs on the array (conv1, "),
     ],
 )
 def test_layers_without_explanation(
