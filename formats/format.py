@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -38,22 +38,36 @@ __all__ = ["Format", "QuantizedTensor"]
 
 _CHUNK = 1 << 16
 
-Made = TypeVar("Made")
+_COPIES = {
+    "name": "named(...)",
+    "rounding": "replace(rounding=...)",
+    "saturation": "replace(saturation=...)",
+    "scaling": "replace(scale=..., rule=..., block=...)",
+    "seed": "replace(seed=...)",
+}
+
+_Made = TypeVar("_Made")
 
 
 class _Sealed(ABCMeta):
     """Instances can be changed until their ``__init__`` is through, and never again."""
 
-    def __call__(cls: type[Made], *args: Any, **kwargs: Any) -> Made:
-        """Make an instance, and keep what defines it."""
-        made: Made = ABCMeta.__call__(cls, *args, **kwargs)
-        definition = {
+    def __call__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:
+        """Make an instance, and keep what defines it: what its class does later is too late."""
+        made: _Made = ABCMeta.__call__(cls, *args, **kwargs)
+        switches = {field.name: getattr(made, field.name) for field in fields(Switches)}
+        attributes = {
             name: value
             for name, value in vars(made).items()
             if not isinstance(getattr(cls, name, None), cached_property)
         }
-        vars(made)["_definition"] = MappingProxyType(definition)
+        _define(made, switches | attributes)
         return made
+
+
+def _define(made: object, definition: Mapping[str, Any]) -> None:
+    """Give an instance what defines it; from here on it cannot be changed."""
+    vars(made).update(definition, _definition=MappingProxyType(dict(definition)))
 
 
 class Format(metaclass=_Sealed):
@@ -64,7 +78,7 @@ class Format(metaclass=_Sealed):
     Instances are immutable once they are made; ``replace`` gives a changed copy.
 
     Attributes:
-        name: Canonical spelling, accepted by ``formats.get``; of a class that gives none, the
+        name: Canonical spelling, accepted by ``systolab.format``; of a class that gives none, the
             name of the class.
         bits: Width of a code, 1 to 16.
         rounding: How the projection chooses between two neighbours.
@@ -354,9 +368,16 @@ class Format(metaclass=_Sealed):
     def _made(self, **changes: object) -> Self:
         """A copy with other attributes; nothing that was computed from the old ones is kept."""
         new = object.__new__(type(self))
-        definition = {**self._definition, **changes}
-        vars(new).update(definition, _definition=MappingProxyType(definition))
+        _define(new, {**self._definition, **changes})
         return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What defines the format, for copies and pickles."""
+        return dict(self._definition)
+
+    def __setstate__(self, definition: Mapping[str, Any]) -> None:
+        """Become what the definition says, as a copy or out of a pickle."""
+        _define(self, definition)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: what is computed from a format, here and elsewhere, is kept for good.
@@ -364,12 +385,23 @@ class Format(metaclass=_Sealed):
         Raises:
             SystolabError: always, but in ``__init__``.
         """
-        if "_definition" in vars(self):
-            raise SystolabError(
-                f"Format {self.name} must not be changed: use replace({name}=...) for a copy, "
-                "where there is such a switch"
-            )
+        self._require_unsealed(name)
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse, as ``__setattr__`` does."""
+        self._require_unsealed(name)
+        super().__delattr__(name)
+
+    def _require_unsealed(self, name: str) -> None:
+        if "_definition" not in vars(self):
+            return
+        instead = (
+            f"use {_COPIES[name]} for a copy"
+            if name in _COPIES
+            else f"set {name} in __init__, or compute it in a functools.cached_property"
+        )
+        raise SystolabError(f"Format {self.name} must not be changed: {instead}")
 
     def __eq__(self, other: object) -> bool:
         """Same name, values, switches and projection, and the same hand-written hardware."""

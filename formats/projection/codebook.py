@@ -50,6 +50,11 @@ class Codebook:
     plus_inf: int | None
     nan: int | None
 
+    def __post_init__(self) -> None:
+        """Make the arrays as immutable as the format they belong to."""
+        for array in (self.values, self.points, self.codes):
+            array.flags.writeable = False
+
     @classmethod
     def from_values(
         cls, values: NDArray[np.float64], owner: str, redundant: tuple[int, ...] = ()

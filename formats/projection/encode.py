@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats import native
 from systolab.formats.codes import Codes
+from systolab.formats.native import available
 from systolab.formats.projection import native_encoder as fast
 from systolab.formats.projection.projection import EncoderTable, Projection, binary32_key
 
@@ -63,7 +63,7 @@ class Projector:
 
     @cached_property
     def _binary(self) -> fast.BinaryEncoder | None:
-        return fast.binary_encoder(self._table, self._bits) if native.available() else None
+        return fast.binary_encoder(self._table, self._bits) if available() else None
 
     @cached_property
     def _lookup(self) -> BinaryLookup | None:
@@ -94,11 +94,11 @@ class Projector:
             return
         for start in range(0, x.size, _CHUNK):
             part = slice(start, start + _CHUNK)
-            if self._lookup is not None and native.available():
+            if self._lookup is not None and available():
                 fast.encode_lookup(self._lookup.codes, x[part], out[part])
             elif self._lookup is not None:
                 self._lookup.project(x[part], out[part])
-            elif native.available():
+            elif available():
                 out[part] = self._search.encode(x[part])
             else:
                 out[part] = search(self._table, x[part])
@@ -108,7 +108,7 @@ class Projector:
         odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
         for start in range(0, x.size, _CHUNK):
             part = x[start : start + _CHUNK]
-            if native.available() and self.odd_is_enough:
+            if available() and self.odd_is_enough:
                 fast.round_odd(part, odd)
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:
@@ -140,7 +140,7 @@ class Projector:
         odd = np.empty(min(x.size, _CHUNK), dtype=np.float32)
         for start in range(0, x.size, _CHUNK):
             part = x[start : start + _CHUNK]
-            if native.available() and self.odd_is_enough:
+            if available() and self.odd_is_enough:
                 fast.divide_odd(part, divisor, odd)
                 self.project32(odd[: part.size], out[start : start + _CHUNK])
             else:

@@ -57,6 +57,10 @@ class EncoderTable:
     codes: NDArray[np.uint16]
     nan_code: int
 
+    def __post_init__(self) -> None:
+        """Make the arrays as immutable as the format they belong to."""
+        self.keys.flags.writeable = self.codes.flags.writeable = False
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
@@ -71,6 +75,10 @@ class Projection:
     bounds: NDArray[np.float64]
     codes: NDArray[np.uint16]
     nan_code: int
+
+    def __post_init__(self) -> None:
+        """Make the arrays as immutable as the format they belong to."""
+        self.bounds.flags.writeable = self.codes.flags.writeable = False
 
     def encode64(self, x: NDArray[np.float64]) -> NDArray[np.uint16]:
         """Project binary64 values, each rounded once."""

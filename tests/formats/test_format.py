@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+import systolab
 from systolab.formats import Float, Format, Rounding, SystolabError, get
 from systolab.formats.dot.product import dot
 
 
-@pytest.mark.parametrize("switch", ["rounding", "saturation", "scaling", "seed", "bits", "name"])
-def test_formats_cannot_be_changed(switch: str) -> None:
+@pytest.mark.parametrize(
+    ("attribute", "instead"),
+    [
+        ("rounding", "use replace(rounding=...) for a copy"),
+        ("saturation", "use replace(saturation=...) for a copy"),
+        ("scaling", "use replace(scale=..., rule=..., block=...) for a copy"),
+        ("seed", "use replace(seed=...) for a copy"),
+        ("name", "use named(...) for a copy"),
+        ("bits", "set bits in __init__, or compute it in a functools.cached_property"),
+    ],
+)
+def test_formats_cannot_be_changed(attribute: str, instead: str) -> None:
     fmt = get("e5m2")
-    with pytest.raises(SystolabError, match=r"^Format e5m2 must not be changed: use replace\("):
-        setattr(fmt, switch, getattr(get("int:8"), switch))
-    assert get("e5m2").rounding is Rounding.NEAREST_EVEN
+    before = getattr(fmt, attribute)
+    refused = re.escape(f"Format e5m2 must not be changed: {instead}") + "$"
+    with pytest.raises(SystolabError, match=refused):
+        setattr(fmt, attribute, getattr(get("int:8"), attribute))
+    with pytest.raises(SystolabError, match=refused):
+        delattr(fmt, attribute)
+    assert getattr(get("e5m2"), attribute) == before
+
+
+def test_arrays_of_a_format_cannot_be_written() -> None:
+    fmt = get("e5m2")
+    book, projection, table = fmt.codebook, fmt.projection, fmt.encoder()
+    for array in (
+        *(fmt.values, book.values, book.points, book.codes),
+        *(projection.bounds, projection.codes, table.keys, table.codes),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+@pytest.mark.parametrize(
+    "copy_of", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+@pytest.mark.parametrize("spec", ["e5m2:rounding=up", "lns:8,3", "mxfp8", "nf4"])
+def test_copies_and_pickles(spec: str, copy_of: Callable[[Format], Format]) -> None:
+    fmt = get(spec)
+    copied = copy_of(fmt)
+    assert copied == fmt
+    assert copied.replace(rounding=Rounding.DOWN) == fmt.replace(rounding=Rounding.DOWN)
+    with pytest.raises(SystolabError, match="must not be changed"):
+        copied.seed = 1
+
+
+def test_a_format_is_shown_as_what_gives_it() -> None:
+    assert repr(get("adaptivfloat:8,3")) == "systolab.format('adaptivfloat:8,3')"
+    assert repr(get("e5m2:seed=1,rounding=up")) == "systolab.format('e5m2:rounding=up,seed=1')"
+    assert eval(repr(get("mxfp8")), {"systolab": systolab}) == get("mxfp8")
+
+
+def test_what_becomes_of_its_class_does_not_change_a_format() -> None:
+    class Edited(Nearest):
+        pass
+
+    before = Edited()
+    Edited.rounding = Rounding.DOWN
+    assert before.rounding is Rounding.NEAREST_EVEN
+    assert before == before.replace(rounding=Rounding.NEAREST_EVEN)
+    assert before != Edited()
 
 
 def test_copies_keep_nothing_that_was_computed() -> None:
