@@ -78,14 +78,14 @@ class Format(metaclass=_Sealed):
     Instances are immutable once they are made; ``replace`` gives a changed copy.
 
     Attributes:
-        name: Canonical spelling, accepted by ``systolab.format``; of a class that gives none, the
+        name: canonical spelling, accepted by ``systolab.format``; of a class that gives none, the
             name of the class.
-        bits: Width of a code, 1 to 16.
-        rounding: How the projection chooses between two neighbours.
-        saturation: What becomes of values beyond the largest finite one.
-        scaling: How scales are fitted to data.
-        seed: Key of the stochastic rounding.
-        redundant: Codes that repeat another code's value and are never produced.
+        bits: width of a code, 1 to 16.
+        rounding: how the projection chooses between two neighbours.
+        saturation: what becomes of values beyond the largest finite one.
+        scaling: how scales are fitted to data.
+        seed: key of the stochastic rounding.
+        redundant: codes that repeat another code's value and are never produced.
         hardware: Verilog files of a hand-written "decoder", "encoder" or processing element, "pe"
             or "pe_float32" (docs/plugin.md).
     """
@@ -110,7 +110,14 @@ class Format(metaclass=_Sealed):
 
     @abstractmethod
     def decode(self, code: int) -> float:
-        """The unscaled value of a code: a binary32 value, NaN or an infinity."""
+        """The unscaled value of a code.
+
+        A code that stands for no number gives NaN, one that stands for overflow an infinity; a
+        code of -0 may give -0. Everything else is a binary32 value, and one of them is zero.
+
+        Args:
+            code: 0 to 2^bits - 1.
+        """
 
     # --- what follows from the table ---------------------------------------------------------
 
@@ -177,7 +184,11 @@ class Format(metaclass=_Sealed):
 
     @cached_property
     def projection(self) -> Projection:
-        """The projection of binary64 values (rounded down, where it is stochastic)."""
+        """The projection of binary64 values (rounded down, where it is stochastic).
+
+        Raises:
+            SystolabError: overflow must not saturate, and there is no code for anything else.
+        """
         book = self.codebook
         codes, bounds = [], []
         for upward in (False, True):
@@ -218,7 +229,7 @@ class Format(metaclass=_Sealed):
         """The projection as binary32 thresholds, for hardware and native code.
 
         Raises:
-            SystolabError: The format rounds stochastically.
+            SystolabError: the format rounds stochastically.
         """
         if self.rounding is Rounding.STOCHASTIC:
             raise SystolabError(f"Format {self.name} rounds stochastically: it has no thresholds")
@@ -236,6 +247,13 @@ class Format(metaclass=_Sealed):
 
     def encode(self, x: ArrayLike) -> Codes:
         """Project unscaled values, each rounded once.
+
+        NaN becomes the format's NaN, or zero where it has none. An infinity saturates, that is
+        becomes the outermost finite value of its sign; unless ``saturation`` is finite it becomes
+        the format's infinity, else its NaN, and saturates only where there is neither. A finite
+        value beyond the outermost one saturates, or does as an infinity where ``saturation`` is
+        none. What is negative becomes zero in a format without negative values. -0, and what is
+        rounded to zero from below, becomes -0 where the format has it.
 
         Args:
             x: binary64 values are projected as such, everything else as binary32 (integers as
@@ -282,7 +300,7 @@ class Format(metaclass=_Sealed):
         return max(1, int(np.frexp(positive[-1])[1] - np.frexp(step)[1] + 1))
 
     def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
-        """The scales that the scaling rule gives for largest magnitudes ``amax``."""
+        """The scales that the scaling rule gives for largest magnitudes ``amax``; 1 for zero."""
         return self.scaling.scale_of(
             np.asarray(amax, dtype=np.float64), self._scale_top, self._significand_bits
         )
@@ -296,11 +314,11 @@ class Format(metaclass=_Sealed):
     def fit_scale(self, x: ArrayLike, axis: int | None = None) -> NDArray[np.float32]:
         """Fit scales to data by the scaling rule.
 
-        NaN and infinities are ignored; a tensor (channel, block) without finite nonzero values
-        gets 1.
+        NaN and infinities are ignored. A tensor (channel, block) without finite nonzero values gets
+        1, as everything does where the format is unscaled.
 
         Args:
-            x: Data of any shape.
+            x: data of any shape.
             axis: None: one scale, shape (). k: one scale for each index of axis k, in a shape
                 that broadcasts to ``x``. With block scaling: the axis the blocks run along
                 (default the last).
@@ -320,14 +338,18 @@ class Format(metaclass=_Sealed):
     ) -> QuantizedTensor:
         """Quantise: codes of the quotients ``x / scale``.
 
+        NaN and infinities do not enter a fitted scale; they and -0 become what ``encode`` makes of
+        them. A quotient beyond the outermost finite value, which a given scale or a rule that clips
+        may leave, becomes what ``encode`` makes of overflow.
+
         Args:
-            x: Data of any shape. Quotients of binary32 data decide as the exact ones; those of
+            x: data of any shape. Quotients of binary32 data decide as the exact ones; those of
                 binary64 data are rounded to binary64 first, unless the scale is a power of two.
-            axis: As for ``fit_scale``.
-            scale: Scales to use instead of fitted ones.
+            axis: as for ``fit_scale``.
+            scale: scales to use instead of fitted ones.
 
         Raises:
-            SystolabError: A scale is not a positive finite number or does not fit the shape.
+            SystolabError: a scale is not a positive finite number or does not fit the shape.
         """
         made = quantization.quantize(self, x, axis, scale)
         return QuantizedTensor(made.codes, made.scale, self, made.block, made.axis)
@@ -440,9 +462,9 @@ class QuantizedTensor:
         codes: uint8 or uint16, any shape.
         scale: float32; broadcastable to ``codes``, unless ``block`` is set: then its dimension
             ``axis`` counts blocks of ``block`` elements (the last one may be short).
-        format: What the codes mean.
-        block: Elements per block, or None.
-        axis: The axis the blocks run along.
+        format: what the codes mean.
+        block: elements per block, or None.
+        axis: the axis the blocks run along.
     """
 
     codes: Codes
@@ -458,7 +480,11 @@ class QuantizedTensor:
         return expand_blocks(self.scale, self.codes.shape[self.axis], self.block, self.axis)
 
     def dequantize(self) -> NDArray[np.float32]:
-        """The real values, each rounded once to binary32."""
+        """The real values, each rounded once to binary32.
+
+        NaN and infinities stay what they are, -0 too; a product beyond binary32's largest becomes
+        an infinity.
+        """
         table = self.format.values.astype(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(table[self.codes] * self.full_scale(), dtype=np.float32)

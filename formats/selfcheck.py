@@ -10,13 +10,19 @@ import numpy as np
 
 from systolab.formats.errors import SystolabError
 
+__all__ = ["require_ieee"]
+
 _TINY = np.full(1, 2.0**-149, dtype=np.float32)
 _SMALLEST_NORMAL = np.full(1, 2.0**-126, dtype=np.float32)
 _HALF = np.full(1, 0.5, dtype=np.float32)
 
 
 def require_ieee() -> None:
-    """Raise SystolabError if this thread flushes subnormal inputs or results to zero."""
+    """Make sure that this thread keeps subnormal inputs and results.
+
+    Raises:
+        SystolabError: it flushes them to zero.
+    """
     if (_TINY + _TINY)[0] == 0.0 or (_SMALLEST_NORMAL * _HALF)[0] == 0.0:
         raise SystolabError(
             "Floating-point arithmetic must keep subnormals, not flush them to zero: some library "

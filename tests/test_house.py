@@ -3,6 +3,9 @@
     formats  <-  rtl  <-  glenside  <-  cosim  <-  systolab        (read: is imported by)
 
 A room is a folder; what lies beside the rooms of a folder, file by file, is a room of its own.
+What a module offers to others is what it defines and lists in ``__all__``; everything else in it
+begins with an underscore. Whoever wants it imports the module, not the folder around it. That the
+lists are sorted and that what is public is documented, ruff checks (RUF022, D1).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("formats", "rtl", "glenside", "cosim")
+LISTED = ("formats", "glenside")  # folders whose every module has ``__all__``
 
 
 @cache
@@ -79,6 +83,12 @@ def test_nothing_points_back() -> None:
     assert not wrong
 
 
+def test_rooms_import_modules_not_their_folder() -> None:
+    """A folder's names are for those outside: inside they would tie every room to all others."""
+    wrong = [name for name, others in graph().items() if name.partition(".")[0] in others]
+    assert not wrong
+
+
 def test_no_circle_of_modules() -> None:
     assert circle(graph()) is None
 
@@ -92,6 +102,59 @@ def test_no_circle_of_rooms() -> None:
 
 def test_a_circle_would_be_found() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) is not None
+
+
+def defined(module: ast.Module) -> set[str]:
+    """Public names that a module defines at its top: classes, functions and what it assigns."""
+    found: set[str] = set()
+    for node in module.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:  # one name, or a tuple of them
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                found.update(x.id for x in names if isinstance(x, ast.Name))
+    return {name for name in found if not name.startswith("_")}
+
+
+def offered(module: ast.Module) -> set[str]:
+    """What a module lists in ``__all__``; nothing where it has no such list."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def gathered(name: str) -> set[str]:
+    """What a module imports from its own room: it may offer that on one page with its own."""
+    return {
+        alias.name
+        for node in tree(name).body
+        if isinstance(node, ast.ImportFrom)
+        and (other := f"{node.module}".removeprefix("systolab.")) in modules()
+        and room(other) == room(name)
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("folder", LISTED)
+def test_modules_list_what_they_offer(folder: str) -> None:
+    for name, path in modules().items():
+        if name.partition(".")[0] == folder and path.name != "__init__.py":
+            own, listed = defined(tree(name)), offered(tree(name))
+            assert own <= listed, f"{name} must list {own - listed} in __all__, or call it private"
+            strange = listed - own - gathered(name)
+            assert not strange, f"{name} must define {strange}, which it lists in __all__"
+
+
+def test_an_unlisted_name_would_be_found() -> None:
+    module = ast.parse(
+        "__all__ = ['a', 'd']\na = 1\nb: int = 2\n_c, e = 3, 4\ndef d(): f = 5\na[e] = 6\n"
+    )
+    assert offered(module) == {"a", "d"}
+    assert defined(module) == {"a", "b", "d", "e"}
+    assert offered(ast.parse("a = 1")) == set()
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -2,7 +2,7 @@
 
 Every accumulator sees the same order of operations (see ``formats.dot``): within a group of
 consecutive reduction indices ``s = +0; s = s + p`` in index order, then ``acc = acc + s``, with
-``acc`` starting at +0.  The classes differ in what ``+`` means and in how a product is rounded.
+``acc`` starting at +0. The classes differ in what ``+`` means and in how a product is rounded.
 """
 
 from __future__ import annotations
@@ -14,16 +14,30 @@ from typing import TypeAlias
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 
+__all__ = [
+    "MAX_SATURATE_BITS",
+    "MAX_WRAP_BITS",
+    "SYNTAX",
+    "Accumulator",
+    "AccumulatorLike",
+    "Exact",
+    "Float",
+    "Float32",
+    "Saturate",
+    "Wrap",
+    "parse_accumulator",
+]
+
 MAX_WRAP_BITS = 64
 MAX_SATURATE_BITS = 63  # so that the sum before clamping fits an int64
-MAX_LSB = 1000
+_MAX_LSB = 1000
 
 
 @dataclass(frozen=True)
 class Exact:
     """As wide as the formats and the length of the reduction need: nothing is ever lost.
 
-    The order of operations does not matter.  Unit: the product of the two quanta.
+    The order of operations does not matter. Unit: the product of the two quanta.
     """
 
     def __str__(self) -> str:
@@ -34,7 +48,7 @@ class Exact:
 class Wrap:
     """A two's complement register of ``bits`` bits: every add is taken modulo ``2**bits``.
 
-    The order of operations does not matter (modular addition is associative).  ``lsb`` is the
+    The order of operations does not matter (modular addition is associative). ``lsb`` is the
     base-2 logarithm of the register's unit; None means the product of the two quanta.
     """
 
@@ -53,9 +67,9 @@ class Saturate:
     """A two's complement register of ``bits`` bits: every add is clamped to its range.
 
     Both the group sum ``s`` and ``acc`` are ``bits`` wide, so the order of operations matters and
-    is the one of ``formats.dot``.  The register must be able to hold any single product (else
+    is the one of ``formats.dot``. The register must be able to hold any single product (else
     adding a product directly and through a group of one would differ); a narrower one is an
-    error.  ``lsb`` as in ``Wrap``.
+    error. ``lsb`` as in ``Wrap``.
     """
 
     bits: int
@@ -73,7 +87,7 @@ class Float32:
     """IEEE 754 binary32: the product is rounded once, every add is rounded, to nearest even.
 
     Subnormals are kept, a NaN result is the canonical one (0x7FC00000), and the order of
-    operations is the one of ``formats.dot``.  Nothing is fused.
+    operations is the one of ``formats.dot``. Nothing is fused.
     """
 
     def __str__(self) -> str:
@@ -86,7 +100,7 @@ class Float:
 
     The exact product is projected once, and the exact sum of two register values is projected
     after every add (group sum and ``acc`` alike); projection is that of ``format.encode``,
-    including its treatment of overflow and NaN.  A zero is +0.  The order of operations is the
+    including its treatment of overflow and NaN. A zero is +0. The order of operations is the
     one of ``formats.dot``.
     """
 
@@ -140,8 +154,8 @@ def parse_accumulator(text: AccumulatorLike) -> Accumulator:
 def _check_register(bits: int, lsb: int | None, most: int) -> None:
     if not 2 <= bits <= most:
         raise SystolabError(f"Accumulator width must be 2 to {most} bits, not {bits}")
-    if lsb is not None and not -MAX_LSB <= lsb <= MAX_LSB:
-        raise SystolabError(f"Accumulator lsb must be -{MAX_LSB} to {MAX_LSB}, not {lsb}")
+    if lsb is not None and not -_MAX_LSB <= lsb <= _MAX_LSB:
+        raise SystolabError(f"Accumulator lsb must be -{_MAX_LSB} to {_MAX_LSB}, not {lsb}")
 
 
 def _register_name(kind: str, bits: int, lsb: int | None) -> str:

@@ -1,7 +1,7 @@
 """Berkeley SoftFloat over arrays: the definition of every binary32 step.
 
 The C functions are those that the compiled module of the ``softfloatpy`` package exports; nothing
-is computed by the host's floating-point unit.  SoftFloat's rounding mode is a global of the
+is computed by the host's floating-point unit. SoftFloat's rounding mode is a global of the
 process (not of a thread, whatever softfloatpy's documentation says): it is checked before use,
 never changed.
 """
@@ -20,9 +20,20 @@ from systolab.formats.native import available
 from systolab.formats.native.library import SoftFloat as Functions
 from systolab.formats.native.library import library as compiled
 
-F32 = NDArray[np.float32]
+__all__ = [
+    "add",
+    "from_binary64",
+    "from_int64",
+    "functions",
+    "library",
+    "multiply",
+    "require_near_even",
+    "scale_and_clamp",
+]
 
-NEAR_EVEN = 0  # softfloat_round_near_even
+_F32 = NDArray[np.float32]
+
+_NEAR_EVEN = 0  # softfloat_round_near_even
 _U32, _U64 = ctypes.c_uint32, ctypes.c_uint64
 _FUNCTIONS: dict[str, tuple[tuple[type, ...], type]] = {
     "f32_mul": ((_U32, _U32), _U32),
@@ -37,7 +48,11 @@ _STATE = "softfloat_roundingMode"
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The loaded module, its symbols probed; SystolabError where they cannot be had."""
+    """The loaded module, its symbols probed.
+
+    Raises:
+        SystolabError: softfloatpy cannot be imported, or hides what is needed.
+    """
     try:
         from softfloatpy import _core
     except ImportError as error:
@@ -56,11 +71,15 @@ def library() -> ctypes.CDLL:
 
 
 def require_near_even() -> None:
-    """Raise SystolabError unless SoftFloat rounds to nearest even."""
+    """Make sure that SoftFloat rounds to nearest even.
+
+    Raises:
+        SystolabError: it does not.
+    """
     mode = ctypes.c_uint8.in_dll(library(), _STATE).value
-    if mode != NEAR_EVEN:
+    if mode != _NEAR_EVEN:
         raise SystolabError(
-            f"SoftFloat's rounding mode must be {NEAR_EVEN} (nearest even), not {mode}: "
+            f"SoftFloat's rounding mode must be {_NEAR_EVEN} (nearest even), not {mode}: "
             "something in this process has changed it"
         )
 
@@ -75,20 +94,20 @@ def _address(name: str) -> int:
     return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
 
 
-def add(x: F32, y: F32) -> F32:
+def add(x: _F32, y: _F32) -> _F32:
     """``x + y`` elementwise (broadcast), by ``f32_add``."""
     return _map("f32_add", x, y)
 
 
-def multiply(x: F32, y: F32) -> F32:
+def multiply(x: _F32, y: _F32) -> _F32:
     """``x * y`` elementwise (broadcast), by ``f32_mul``."""
     return _map("f32_mul", x, y)
 
 
-def scale_and_clamp(x: F32, scale: F32, bias: F32, low: np.float32, high: np.float32) -> F32:
+def scale_and_clamp(x: _F32, scale: _F32, bias: _F32, low: np.float32, high: np.float32) -> _F32:
     """``clamp(x * scale + bias)``, with one factor and term for each index of the last axis.
 
-    ``clamp`` is ``y < low ? low : high < y ? high : y``, by ``f32_lt``; NaN passes.
+    NaN passes the clamp, which is ``y < low ? low : high < y ? high : y``, by ``f32_lt``.
     """
     require_near_even()
     if available():
@@ -117,8 +136,8 @@ def scale_and_clamp(x: F32, scale: F32, bias: F32, low: np.float32, high: np.flo
     return _apply(clamp, _bits(add(multiply(x, scale), bias)))
 
 
-def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
-    """``x * 2**lsb`` elementwise, rounded once to binary32."""
+def from_int64(x: NDArray[np.int64], lsb: int) -> _F32:
+    """``x * 2**lsb`` elementwise, rounded once to binary32; overflow gives an infinity."""
     require_near_even()
     if available():
         x = np.ascontiguousarray(x)
@@ -139,7 +158,7 @@ def from_int64(x: NDArray[np.int64], lsb: int) -> F32:
     return _apply(one, x)
 
 
-def from_binary64(x: NDArray[np.float64], lsb: int) -> F32:
+def from_binary64(x: NDArray[np.float64], lsb: int) -> _F32:
     """``x * 2**lsb`` elementwise, rounded once to binary32, where binary64 holds it."""
     require_near_even()
     times, narrow = library().f64_mul, library().f64_to_f32
@@ -147,7 +166,7 @@ def from_binary64(x: NDArray[np.float64], lsb: int) -> F32:
     return _apply(lambda value: int(narrow(times(value, unit))), x.view(np.uint64))
 
 
-def _map(name: str, x: F32, y: F32) -> F32:
+def _map(name: str, x: _F32, y: _F32) -> _F32:
     require_near_even()
     if available():
         left, right = (np.ascontiguousarray(side) for side in np.broadcast_arrays(x, y))
@@ -159,13 +178,13 @@ def _map(name: str, x: F32, y: F32) -> F32:
     return _apply(getattr(library(), name), _bits(x), _bits(y))
 
 
-def _apply(function: Callable[..., int], *arguments: NDArray[np.integer]) -> F32:
+def _apply(function: Callable[..., int], *arguments: NDArray[np.integer]) -> _F32:
     """``function`` called once per element: about a microsecond each."""
     results = np.frompyfunc(function, len(arguments), 1)(*arguments)
     return np.asarray(results).astype(np.uint32).view(np.float32)
 
 
-def _bits(x: F32 | np.float32) -> NDArray[np.uint32]:
+def _bits(x: _F32 | np.float32) -> NDArray[np.uint32]:
     return np.asarray(x, dtype=np.float32).view(np.uint32)
 
 

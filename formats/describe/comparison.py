@@ -27,10 +27,10 @@ class Behaviour:
     """One format's results on normal and Laplace samples.
 
     Attributes:
-        name: Spelling of the format.
-        source: Where this behaviour is published.
-        differing: Percentage of samples that are not the nearest value of the paper's set.
-        rms_error: Root mean square of the quantisation error.
+        name: spelling of the format.
+        source: where this behaviour is published.
+        differing: percentage of samples that are not the nearest value of the paper's set.
+        rms_error: root mean square of the quantisation error.
     """
 
     name: str

@@ -21,8 +21,8 @@ class Decomposition:
 
     Attributes:
         sign, significand, exponent: int64, shape [2^bits].
-        sig_bits: Width of the significand.
-        exp_max: Largest exponent.
+        sig_bits: width of the significand.
+        exp_max: largest exponent.
     """
 
     sign: NDArray[np.int64]

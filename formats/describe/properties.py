@@ -17,18 +17,18 @@ class Properties:
     """Facts about a format, all read off its table.
 
     Attributes:
-        name, bits: Spelling and width.
-        values: Number of distinct finite values, zeros of both signs apart.
-        smallest: Smallest nonzero magnitude.
-        largest: Largest magnitude.
-        quantum: Largest power of two of which every value is a multiple.
+        name, bits: spelling and width.
+        values: number of distinct finite values, zeros of both signs apart.
+        smallest: smallest nonzero magnitude.
+        largest: largest magnitude.
+        quantum: largest power of two of which every value is a multiple.
         log2_ratio: log2 of ``max / quantum``.
         dynamic_range_db: ``20 log10(largest / smallest)``.
-        decimals: Fewest and most decimal digits of accuracy between two neighbours of the same
+        decimals: fewest and most decimal digits of accuracy between two neighbours of the same
             sign, ``-log10 |log10(middle / lower)|`` (Gustafson's decimal accuracy).
-        zero, negative_zero, nan, plus_inf, minus_inf: Canonical codes, where they exist.
-        unused: Codes that repeat another code's value, NaNs included.
-        rounding, saturation, scaling: The switches.
+        zero, negative_zero, nan, plus_inf, minus_inf: canonical codes, where they exist.
+        unused: codes that repeat another code's value, NaNs included.
+        rounding, saturation, scaling: the switches.
     """
 
     name: str
@@ -111,12 +111,12 @@ class Loss:
     """What quantising lost, over the finite values of a tensor.
 
     Attributes:
-        sqnr_db: Signal to quantisation noise; None where there is no noise (or no signal).
-        max_error: Largest absolute error.
-        clipped: Fraction of values more than half a step beyond the outermost representable ones.
-        flushed: Fraction of nonzero values that became zero.
-        nonfinite: Number of NaN and infinities, left out above.
-        codes_used: Number of distinct codes.
+        sqnr_db: signal to quantisation noise; None where there is no noise (or no signal).
+        max_error: largest absolute error.
+        clipped: fraction of values more than half a step beyond the outermost representable ones.
+        flushed: fraction of nonzero values that became zero.
+        nonfinite: number of NaN and infinities, left out above.
+        codes_used: number of distinct codes.
     """
 
     sqnr_db: float | None
@@ -128,7 +128,10 @@ class Loss:
 
 
 def loss(x: NDArray[np.floating], tensor: QuantizedTensor) -> Loss:
-    """Compare a tensor with its quantised form (same shape)."""
+    """Compare a tensor with its quantised form (same shape).
+
+    NaN and infinities are counted and left out of everything else.
+    """
     finite = np.isfinite(x)
     count = max(int(finite.sum()), 1)
     exact = x[finite].astype(np.float64)

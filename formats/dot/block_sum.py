@@ -5,8 +5,8 @@ For each tile of a reduction, all of whose elements lie in one block of either o
     x = round(s) * round(scale_a * scale_w)        (round(s) = 0 gives x = +0, whatever the scales)
     acc = acc + x                                  (acc starts at +0)
 
-``s`` is the exact sum of the tile's products.  Every step is a binary32 operation, rounded to
-nearest even, with subnormals.  OCP Microscaling v1.0 leaves precision and order of the sum over
+``s`` is the exact sum of the tile's products. Every step is a binary32 operation, rounded to
+nearest even, with subnormals. OCP Microscaling v1.0 leaves precision and order of the sum over
 blocks to the implementation; this is the order of the machine in ``rtl``.
 """
 
@@ -20,20 +20,24 @@ from systolab.formats.dot.postprocess import to_binary32
 from systolab.formats.dot.product import DotResult
 from systolab.formats.engines.pure_numpy import canonical
 
-F32 = NDArray[np.float32]
+__all__ = ["add_scaled"]
+
+_F32 = NDArray[np.float32]
 
 
 def add_scaled(
-    acc: F32, sums: DotResult, scale_a: F32, scale_w: F32, softfloat: bool = False
-) -> F32:
+    acc: _F32, sums: DotResult, scale_a: _F32, scale_w: _F32, softfloat: bool = False
+) -> _F32:
     """Accumulators ``acc`` [M, N] after one more tile.
 
+    A sum of zero adds +0 whatever its scales; NaN comes out canonical.
+
     Args:
-        acc: Accumulators before it; a NaN is the canonical one.
-        sums: The tile's exact sums [M, N].
-        scale_a: Scale of A's block for each row [M].
-        scale_w: Scale of W's block for each column [N].
-        softfloat: Every step by Berkeley SoftFloat instead of the processor.
+        acc: accumulators before it; a NaN is the canonical one.
+        sums: the tile's exact sums [M, N].
+        scale_a: scale of A's block for each row [M].
+        scale_w: scale of W's block for each column [N].
+        softfloat: every step by Berkeley SoftFloat instead of the processor.
     """
     s = to_binary32(sums.acc, sums.lsb, softfloat)
     if softfloat:

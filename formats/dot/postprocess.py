@@ -1,7 +1,7 @@
 """From accumulators to real values: the binary32 steps between a dot product and its encoder.
 
 ``y = clamp(round(round(x * scale) + bias))``, where ``x`` is the accumulator rounded once to
-binary32.  Every rounding is to nearest even, subnormals are kept, a NaN is the canonical one.
+binary32. Every rounding is to nearest even, subnormals are kept, a NaN is the canonical one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ from systolab.formats.native import available
 from systolab.formats.native.library import library
 from systolab.formats.selfcheck import require_ieee
 
-F32 = NDArray[np.float32]
+__all__ = ["postprocess", "to_binary32"]
+
+_F32 = NDArray[np.float32]
 
 
-def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> F32:
-    """``acc * 2**lsb`` rounded once to binary32 (subnormals kept, overflow to infinity).
+def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> _F32:
+    """``acc * 2**lsb`` rounded once to binary32.
 
-    ``acc`` is int64 or Python integers (dtype object) in units of ``2**lsb``, or float32, which is
-    returned as it is.
+    Overflow gives an infinity, subnormals are kept, an integer zero is +0. binary32 sums are
+    returned as they are, NaN, infinities and -0 among them.
+
+    Args:
+        acc: int64 or Python integers (dtype object) in units of ``2**lsb``, or float32.
+        lsb: log2 of the unit.
+        softfloat: every step by Berkeley SoftFloat instead of the processor.
     """
     if acc.dtype == np.float32:
         return acc.astype(np.float32, copy=False)
@@ -44,17 +51,27 @@ def to_binary32(acc: Result, lsb: int, softfloat: bool = False) -> F32:
 
 def postprocess(
     result: DotResult,
-    scale: F32,
-    bias: F32,
+    scale: _F32,
+    bias: _F32,
     lo: float | np.float32,
     hi: float | np.float32,
     softfloat: bool = False,
-) -> F32:
-    """Values [M, N] of the accumulators ``result.acc`` [M, N]; ``scale`` and ``bias`` are [N].
+) -> _F32:
+    """Values [M, N] of the accumulators of a dot product.
 
-    ``clamp`` is ``y < lo ? lo : hi < y ? hi : y``: NaN passes, -0 is not below +0, and -inf, inf
-    switch it off.  With ``softfloat`` every step is Berkeley SoftFloat's, else the processor's.
-    Raises SystolabError when ``scale`` or ``bias`` is not N binary32 values or ``lo > hi``.
+    NaN passes the clamp, which is ``y < lo ? lo : hi < y ? hi : y``, and comes out canonical;
+    infinities are clamped like any number, and -0 is not below +0.
+
+    Args:
+        result: accumulators [M, N].
+        scale: a factor for each column [N].
+        bias: a term for each column [N].
+        lo: lower limit; -inf: none.
+        hi: upper limit; inf: none.
+        softfloat: every step by Berkeley SoftFloat instead of the processor.
+
+    Raises:
+        SystolabError: ``scale`` or ``bias`` is not N binary32 values, or ``lo > hi``.
     """
     require_ieee()
     columns = result.acc.shape[-1]
@@ -82,7 +99,7 @@ def postprocess(
     return canonical(y)
 
 
-def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.float32) -> F32:
+def _native(result: DotResult, scale: _F32, bias: _F32, low: np.float32, high: np.float32) -> _F32:
     integers = result.acc.dtype != np.float32
     acc = np.ascontiguousarray(result.acc, dtype=np.int64 if integers else np.float32)
     factor, addend = np.ascontiguousarray(scale), np.ascontiguousarray(bias)
@@ -103,7 +120,7 @@ def _native(result: DotResult, scale: F32, bias: F32, low: np.float32, high: np.
     return out
 
 
-def _from_wide(acc: Result, lsb: int, softfloat: bool) -> F32:
+def _from_wide(acc: Result, lsb: int, softfloat: bool) -> _F32:
     """Python integers, by way of a binary64 rounded to odd: a rounding to 24 bits is the same."""
     nearest = acc.astype(np.float64)
     error = acc - np.asarray(np.frompyfunc(int, 1, 1)(nearest), dtype=np.object_)

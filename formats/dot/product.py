@@ -5,7 +5,7 @@ For ``y[m, n]`` and each group of ``group`` consecutive ``k``::
     s = +0;  for k in the group:  s = s + a[m, k] * w[k, n]
     acc = acc + s                                            (acc starts at +0)
 
-The accumulator says what ``*`` and ``+`` are.  ``group`` equal to the rows of an array is its
+The accumulator says what ``*`` and ``+`` are. ``group`` equal to the rows of an array is its
 weight-stationary order; ``group=1`` is ``acc = acc + p``, its output-stationary order.
 """
 
@@ -34,7 +34,9 @@ from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
 from systolab.formats.selfcheck import require_ieee
 
-# Fastest first: "auto" takes the first whose precondition is proved.  NumPy computes everything,
+__all__ = ["ENGINES", "DotResult", "accumulator_bits", "choose_engine", "dot", "exact_k"]
+
+# Fastest first: "auto" takes the first whose precondition is proved. NumPy computes everything,
 # so the two behind it run only when they are named.
 ENGINES: tuple[Engine, ...] = (
     blas.BLAS32,
@@ -54,9 +56,11 @@ ENGINES: tuple[Engine, ...] = (
 class DotResult:
     """Accumulators of a matrix product.
 
-    ``acc`` [M, N] is int64 in units of ``2**lsb`` (Python integers, dtype object, for an Exact
-    accumulator that may need more than 64 bits), or float32 with ``lsb`` 0 for the floating-point
-    accumulators.  ``engine`` names what computed it.
+    Attributes:
+        acc: shape [M, N]; int64 in units of ``2**lsb`` (Python integers, dtype object, for an Exact
+            accumulator that may need more than 64 bits), or float32 for floating-point ones.
+        lsb: log2 of the unit; 0 for floating-point accumulators.
+        engine: what computed them.
     """
 
     acc: Result
@@ -73,12 +77,25 @@ def dot(
     group: int,
     engine: str = "auto",
 ) -> DotResult:
-    """The matrix product of codes ``a`` [M, K] and ``w`` [K, N], accumulated as described above.
+    """The matrix product of codes, accumulated as described above.
 
-    Every engine gives the same bytes.  NaN and infinity codes propagate by IEEE rules (canonical
-    NaN) in floating-point accumulators.  Raises SystolabError when an operand is not a matrix of
-    its format's codes, the inner sizes differ, a NaN or infinity meets an integer accumulator,
-    the accumulator does not fit the formats, or ``engine`` is unknown or not proved to apply.
+    NaN and infinities propagate by IEEE 754's rules in floating-point accumulators, where a NaN
+    comes out canonical, and are refused by integer ones. A sum of zeros is +0: -0 never comes out.
+    Every engine gives the same bytes.
+
+    Args:
+        a: codes [M, K].
+        w: codes [K, N].
+        fmt_a: format of ``a``.
+        fmt_w: format of ``w``.
+        accumulator: what products are and how they are added.
+        group: how many products are summed before they are added to the accumulator.
+        engine: ``"auto"``: the fastest that is proved to apply; or the name of one.
+
+    Raises:
+        SystolabError: an operand is not a matrix of its format's codes, the inner sizes differ, a
+            NaN or infinity meets an integer accumulator, the accumulator does not fit the formats,
+            or ``engine`` is unknown or not proved to apply.
     """
     require_ieee()
     codes_a, codes_w = _codes(a, fmt_a, "a"), _codes(w, fmt_w, "w")

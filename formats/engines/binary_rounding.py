@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding
 
+__all__ = ["BinaryRounding", "NativeRounding", "binary_rounding"]
+
 _BEYOND = 2.0**1000
 
 
@@ -40,11 +42,11 @@ class BinaryRounding:
     """Round to nearest even to ``fraction`` bits below the exponent, then replace what overflows.
 
     Attributes:
-        low, high: The finite limits.
-        below, above: What lies beyond them becomes: a limit, an infinity or NaN.
-        least, most: Exponents of the smallest normal and of the largest finite value.
-        fraction: Fraction bits.
-        handles_specials: Whether infinities and NaN are projected as this rounding leaves them.
+        low, high: the finite limits.
+        below, above: what lies beyond them becomes: a limit, an infinity or NaN.
+        least, most: exponents of the smallest normal and of the largest finite value.
+        fraction: fraction bits.
+        handles_specials: whether infinities and NaN are projected as this rounding leaves them.
     """
 
     low: float
@@ -57,7 +59,10 @@ class BinaryRounding:
     handles_specials: bool
 
     def apply(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Round binary64 values, by the operations of the native engine."""
+        """Round binary64 values, by the operations of the native engine.
+
+        NaN stays; an infinity and what is beyond the limits become ``below`` or ``above``.
+        """
         exponent = np.clip(np.frexp(x)[1] - 1, self.least, self.most)
         magic = np.ldexp(1.5, exponent + (52 - self.fraction))
         rounded = np.asarray((x + magic) - magic)

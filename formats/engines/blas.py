@@ -3,7 +3,7 @@
 Let every finite value of a format be an integer of magnitude at most R, in units of its quantum.
 If ``K * R_a * R_w <= 2**53``, all partial sums of products, in any order and association, fused
 or not, are integers that binary64 represents: no operation of any matrix-product kernel rounds,
-and the result is the exact sum.  The same with ``2**24`` holds for binary32.
+and the result is the exact sum. The same with ``2**24`` holds for binary32.
 
 Where the bound is exceeded, the integers are split into limbs until it holds for each pair of
 limbs, and the products of the pairs are added as integers.
@@ -32,6 +32,8 @@ from systolab.formats.engines.workspace import scratch
 from systolab.formats.format import Format
 from systolab.formats.native import available
 from systolab.formats.native.library import library
+
+__all__ = ["BLAS32", "BLAS64", "LIMBS"]
 
 # Decoded blocks: rows enough for the kernel to be fast, few enough to stay in the second-level
 # cache; columns as many as fit, so that a is decoded once, within the memory of the operands.
@@ -91,7 +93,7 @@ def _run64(spec: Spec, operands: Operands) -> Result:
 
 
 def _run_limbs(spec: Spec, operands: Operands) -> Result:
-    count_a, count_w = limb_counts(spec)
+    count_a, count_w = _limb_counts(spec.fmt_a, spec.fmt_w, max(spec.k, 1))
     limbs_a = _used(limbs(spec.fmt_a, count_a), operands.a)
     limbs_w = _used(limbs(spec.fmt_w, count_w), operands.w)
     m, k, n = operands.shape
@@ -116,13 +118,9 @@ def _run_limbs(spec: Spec, operands: Operands) -> Result:
     return _finish(spec, modular.view(np.int64)) if spec.is_int64 else wide
 
 
-def limb_counts(spec: Spec) -> tuple[int, int]:
-    """The fewest limbs of a and w with which every pair's matrix product is exact."""
-    return _limb_counts(spec.fmt_a, spec.fmt_w, max(spec.k, 1))
-
-
 @lru_cache(maxsize=256)
 def _limb_counts(fmt_a: Format, fmt_w: Format, k: int) -> tuple[int, int]:
+    """The fewest limbs of a and w with which every pair's matrix product is exact."""
     best: tuple[int, int] | None = None
     for count_a in range(1, fmt_a.ratio.bit_length() + 1):
         for count_w in range(1, fmt_w.ratio.bit_length() + 1):

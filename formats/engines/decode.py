@@ -14,6 +14,8 @@ from systolab.formats.format import Format
 from systolab.formats.native import available
 from systolab.formats.native.library import library, matrix, rows
 
+__all__ = ["Real", "decode", "has_special"]
+
 Real = TypeVar("Real", np.float32, np.float64)
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from systolab.formats.engines.spec import Operands, Spec
 
+__all__ = ["Engine", "Result", "nothing"]
+
 Result: TypeAlias = NDArray[np.int64] | NDArray[np.float32] | NDArray[np.object_]
 
 
@@ -18,9 +20,11 @@ Result: TypeAlias = NDArray[np.int64] | NDArray[np.float32] | NDArray[np.object_
 class Engine:
     """One way to compute dot products.
 
-    ``lacks`` gives what a dot product would have to be for this engine to be right ("accumulator
-    float32, not exact"), or None when the tables prove that it is.  ``run`` gives the accumulators
-    [M, N] and may be called only then.
+    Attributes:
+        name: what ``dot`` knows it by.
+        lacks: gives what a dot product would have to be for this engine to be right ("accumulator
+            float32, not exact"), or None when the tables prove that it is.
+        run: gives the accumulators [M, N]; may be called only then.
     """
 
     name: str

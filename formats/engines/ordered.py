@@ -1,7 +1,7 @@
 """Compiled engines that keep the order of operations, vectorised over the columns of the result.
 
 ``ordered-float32`` is IEEE binary32 as the processor does it, which the tests compare with
-SoftFloat.  ``ordered-saturate`` clamps integers carried in binary64, exact because a register of
+SoftFloat. ``ordered-saturate`` clamps integers carried in binary64, exact because a register of
 at most 52 bits that holds any product keeps every sum before clamping below 2**53.
 """
 
@@ -17,6 +17,8 @@ from systolab.formats.engines.spec import Operands, Spec, has_specials
 from systolab.formats.engines.tables import units64, values32
 from systolab.formats.native import available, status
 from systolab.formats.native.library import check, library, matrix, rows
+
+__all__ = ["FLOAT32", "SATURATE", "chain", "lacks_library"]
 
 _MAX_BITS = 52
 

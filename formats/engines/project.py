@@ -1,6 +1,6 @@
 """Rounding to a format after every operation, without double rounding.
 
-A product of two table values is exact in binary64 (24 + 24 significant bits).  A sum may not be:
+A product of two table values is exact in binary64 (24 + 24 significant bits). A sum may not be:
 its binary64 rounding is then replaced by round-to-odd, from which any projection whose decision
 thresholds have at most 51 significant bits is the projection of the exact sum.
 """
@@ -12,22 +12,27 @@ from numpy.typing import NDArray
 
 from systolab.formats.format import Format
 
-Real = NDArray[np.float64]
+__all__ = ["add_odd", "add_projected", "project"]
+
+_Real = NDArray[np.float64]
 
 
-def project(fmt: Format, x: Real) -> Real:
-    """The value of the code of ``x``; a zero is +0."""
-    values: Real = fmt.values[fmt.encode(x)]
+def project(fmt: Format, x: _Real) -> _Real:
+    """The value of the code of ``x``, specials as ``encode`` has them; a zero is +0."""
+    values: _Real = fmt.values[fmt.encode(x)]
     return values + 0.0
 
 
-def add_projected(fmt: Format, x: Real, y: Real) -> Real:
+def add_projected(fmt: Format, x: _Real, y: _Real) -> _Real:
     """The projection of the exact sum ``x + y``."""
     return project(fmt, add_odd(x, y))
 
 
-def add_odd(x: Real, y: Real) -> Real:
-    """``x + y`` rounded to odd: exact, or the neighbour whose last bit is one."""
+def add_odd(x: _Real, y: _Real) -> _Real:
+    """``x + y`` rounded to odd: exact, or the neighbour whose last bit is one.
+
+    NaN, infinities and a zero's sign are IEEE 754's.
+    """
     total = x + y
     # Knuth's two-sum: the rounding error of an addition is itself a binary64.
     back = total - x

@@ -17,10 +17,12 @@ from systolab.formats.engines.project import add_projected, project
 from systolab.formats.engines.spec import Operands, Spec, units, wrap_integers
 from systolab.formats.format import Format
 
-BLOCK_ELEMENTS = 1 << 17  # of a rank-1 update: small enough to stay in cache
+__all__ = ["ENGINE", "canonical", "row_blocks"]
+
+_BLOCK_ELEMENTS = 1 << 17  # of a rank-1 update: small enough to stay in cache
 
 
-def run(spec: Spec, operands: Operands) -> Result:
+def _run(spec: Spec, operands: Operands) -> Result:
     """The accumulator values [M, N]."""
     match spec.accumulator:
         case Exact():
@@ -38,14 +40,14 @@ def run(spec: Spec, operands: Operands) -> Result:
 def _exact(spec: Spec, operands: Operands) -> Result:
     m, _, n = operands.shape
     if not spec.is_int64:
-        table_a, table_w = integer_table(spec.fmt_a), integer_table(spec.fmt_w)
+        table_a, table_w = _integer_table(spec.fmt_a), _integer_table(spec.fmt_w)
         wide = np.zeros((m, n), dtype=np.object_)
         if operands.shape[1]:
             np.matmul(table_a[operands.a], table_w[operands.w], out=wide)
         return wide
     out = np.empty((m, n), dtype=np.int64)
-    w = int64_table(spec.fmt_w)[operands.w]
-    table = int64_table(spec.fmt_a)
+    w = _int64_table(spec.fmt_w)[operands.w]
+    table = _int64_table(spec.fmt_a)
     for rows in row_blocks(operands):
         np.matmul(table[operands.a[rows]], w, out=out[rows])
     return out
@@ -54,8 +56,8 @@ def _exact(spec: Spec, operands: Operands) -> Result:
 def _wrap(spec: Spec, operands: Operands, bits: int) -> NDArray[np.int64]:
     m, _, n = operands.shape
     out = np.empty((m, n), dtype=np.uint64)
-    w = modular_table(spec.fmt_w)[operands.w]
-    table = modular_table(spec.fmt_a)
+    w = _modular_table(spec.fmt_w)[operands.w]
+    table = _modular_table(spec.fmt_a)
     factor = np.uint64((1 << spec.shift) % 2**64)
     for rows in row_blocks(operands):
         np.matmul(table[operands.a[rows]], w, out=out[rows])
@@ -68,7 +70,7 @@ def _saturate(spec: Spec, operands: Operands, bits: int) -> NDArray[np.int64]:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     m, k, n = operands.shape
     out = np.zeros((m, n), dtype=np.int64)
-    table_a, table_w = int64_table(spec.fmt_a), int64_table(spec.fmt_w)
+    table_a, table_w = _int64_table(spec.fmt_a), _int64_table(spec.fmt_w)
     w = table_w[operands.w]
     for rows in row_blocks(operands):
         a = table_a[operands.a[rows]]
@@ -125,7 +127,7 @@ def _float(spec: Spec, operands: Operands, fmt: Format) -> NDArray[np.float32]:
 def row_blocks(operands: Operands) -> Iterator[slice]:
     """Slices over the M rows, each small enough for a block of the result to stay in cache."""
     m, k, n = operands.shape
-    step = max(1, BLOCK_ELEMENTS // max(n, k, 1))
+    step = max(1, _BLOCK_ELEMENTS // max(n, k, 1))
     for first in range(0, m, step):
         yield slice(first, min(first + step, m))
 
@@ -136,21 +138,21 @@ def canonical(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return x
 
 
-def integer_table(fmt: Format) -> NDArray[np.object_]:
+def _integer_table(fmt: Format) -> NDArray[np.object_]:
     """The values in units of the quantum as Python integers; 0 where a value is not finite."""
     table = np.empty(len(fmt.values), dtype=np.object_)
     table[:] = [int(v) if np.isfinite(v) else 0 for v in units(fmt).tolist()]
     return table
 
 
-def int64_table(fmt: Format) -> NDArray[np.int64]:
+def _int64_table(fmt: Format) -> NDArray[np.int64]:
     """The values in units of the quantum, for a format whose R is below 2**63."""
-    return integer_table(fmt).astype(np.int64)
+    return _integer_table(fmt).astype(np.int64)
 
 
-def modular_table(fmt: Format) -> NDArray[np.uint64]:
+def _modular_table(fmt: Format) -> NDArray[np.uint64]:
     """The values in units of the quantum modulo 2**64."""
-    return np.array([v % 2**64 for v in integer_table(fmt).tolist()], dtype=np.uint64)
+    return np.array([v % 2**64 for v in _integer_table(fmt).tolist()], dtype=np.uint64)
 
 
-ENGINE = Engine("numpy", nothing, run)
+ENGINE = Engine("numpy", nothing, _run)

@@ -1,7 +1,7 @@
 """Rational engine: exact integers and fractions, one term at a time; the last word on every other.
 
 Nothing here uses floating-point arithmetic: values are taken from the table as fractions, a
-rounding to binary32 or to a format is a comparison of fractions.  Infinities and NaN follow IEEE
+rounding to binary32 or to a format is a comparison of fractions. Infinities and NaN follow IEEE
 754's rules, written out.
 """
 
@@ -17,13 +17,15 @@ from systolab.formats.engines.engine import Engine, Result, nothing
 from systolab.formats.engines.spec import Operands, Spec
 from systolab.formats.format import Format
 
-Extended = Fraction | float
-"""A finite value is a Fraction; inf, -inf and NaN are floats.  There is one zero."""
+__all__ = ["ENGINE", "round_binary32"]
+
+_Extended = Fraction | float
+"""A finite value is a Fraction; inf, -inf and NaN are floats. There is one zero."""
 
 _BINARY32_OVERFLOW = Fraction(2**25 - 1, 2) * 2**104  # the tie between max and 2**128
 
 
-def run(spec: Spec, operands: Operands) -> Result:
+def _run(spec: Spec, operands: Operands) -> Result:
     """The accumulator values [M, N]."""
     m, _, n = operands.shape
     values_a = [[_value(spec.fmt_a, c) for c in row] for row in operands.a.tolist()]
@@ -41,17 +43,17 @@ def run(spec: Spec, operands: Operands) -> Result:
     )
 
 
-def _dot(spec: Spec, a: list[Extended], w: list[Extended]) -> Extended:
-    acc: Extended = Fraction(0)
+def _dot(spec: Spec, a: list[_Extended], w: list[_Extended]) -> _Extended:
+    acc: _Extended = Fraction(0)
     for first in range(0, spec.k, spec.group):
-        total: Extended = Fraction(0)
+        total: _Extended = Fraction(0)
         for x, y in zip(a[first : first + spec.group], w[first : first + spec.group], strict=True):
             total = _register(spec, _add(total, _product(spec, x, y)))
         acc = _register(spec, _add(acc, total))
     return acc
 
 
-def _product(spec: Spec, x: Extended, y: Extended) -> Extended:
+def _product(spec: Spec, x: _Extended, y: _Extended) -> _Extended:
     product = _multiply(x, y)
     match spec.accumulator:
         case Float32() | Float():
@@ -60,7 +62,7 @@ def _product(spec: Spec, x: Extended, y: Extended) -> Extended:
             return product
 
 
-def _register(spec: Spec, x: Extended) -> Extended:
+def _register(spec: Spec, x: _Extended) -> _Extended:
     """``x`` as the accumulator's register holds it."""
     match spec.accumulator:
         case Exact():
@@ -79,12 +81,12 @@ def _register(spec: Spec, x: Extended) -> Extended:
             return _project(fmt, x)
 
 
-def _value(fmt: Format, code: int) -> Extended:
+def _value(fmt: Format, code: int) -> _Extended:
     value = float(fmt.decode(code))
     return Fraction(value) if math.isfinite(value) else value
 
 
-def _multiply(x: Extended, y: Extended) -> Extended:
+def _multiply(x: _Extended, y: _Extended) -> _Extended:
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x * y
     if math.isnan(x) or math.isnan(y) or x == 0 or y == 0:
@@ -92,7 +94,7 @@ def _multiply(x: Extended, y: Extended) -> Extended:
     return math.inf if (x > 0) == (y > 0) else -math.inf
 
 
-def _add(x: Extended, y: Extended) -> Extended:
+def _add(x: _Extended, y: _Extended) -> _Extended:
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x + y
     if isinstance(x, Fraction):
@@ -102,16 +104,19 @@ def _add(x: Extended, y: Extended) -> Extended:
     return math.nan  # a NaN operand, or infinities of opposite signs
 
 
-def round_binary32(x: Extended) -> Extended:
-    """``x`` rounded once to binary32, to nearest even, with subnormals; overflow gives infinity."""
+def round_binary32(x: _Extended) -> _Extended:
+    """``x`` rounded once to binary32, to nearest even.
+
+    NaN and infinities stay, overflow gives an infinity, subnormals are kept.
+    """
     if not isinstance(x, Fraction):
         return x
     if abs(x) >= _BINARY32_OVERFLOW:
         return math.inf if x > 0 else -math.inf
-    return round_to_precision(x, 24, -149)
+    return _round_to_precision(x, 24, -149)
 
 
-def round_to_precision(x: Fraction, precision: int, lowest: int) -> Fraction:
+def _round_to_precision(x: Fraction, precision: int, lowest: int) -> Fraction:
     """``x`` rounded to nearest even, to ``precision`` bits or a multiple of ``2**lowest``."""
     if x == 0:
         return x
@@ -122,14 +127,14 @@ def round_to_precision(x: Fraction, precision: int, lowest: int) -> Fraction:
     return round(x / unit) * unit  # round() of a Fraction takes ties to even
 
 
-def _project(fmt: Format, x: Extended) -> Extended:
+def _project(fmt: Format, x: _Extended) -> _Extended:
     """The format's projection; its argument travels as a round-to-odd binary64."""
-    odd = round_odd(x) if isinstance(x, Fraction) else x
+    odd = _round_odd(x) if isinstance(x, Fraction) else x
     code = int(fmt.encode(np.array([odd], dtype=np.float64))[0])
     return _value(fmt, code)
 
 
-def round_odd(x: Fraction) -> float:
+def _round_odd(x: Fraction) -> float:
     """``x`` if it is a binary64, else the neighbouring binary64 whose last bit is one."""
     nearest = float(x)
     error = x - Fraction(nearest)
@@ -140,4 +145,4 @@ def round_odd(x: Fraction) -> float:
     return math.nextafter(nearest, math.inf if error > 0 else -math.inf)
 
 
-ENGINE = Engine("rational", nothing, run)
+ENGINE = Engine("rational", nothing, _run)

@@ -1,6 +1,6 @@
 """Rounding after every operation in a wider carrier, for formats that are a plain rounding.
 
-Products must be exact in the carrier.  A sum of two values of precision p, rounded to nearest even
+Products must be exact in the carrier. A sum of two values of precision p, rounded to nearest even
 in a carrier of at least 2p + 2 bits and then to p bits, is the sum rounded once (S. A. Figueroa,
 "When is double rounding innocuous?", SIGNUM 1995).
 """
@@ -23,6 +23,8 @@ from systolab.formats.engines.spec import Operands, Spec, has_specials
 from systolab.formats.engines.tables import values32, values64
 from systolab.formats.format import Format
 from systolab.formats.native.library import check, library, matrix, rows
+
+__all__ = ["ROUNDED"]
 
 _MIN_ROWS = 256  # w is decoded again for every block of rows
 _BLOCK_ELEMENTS = 1 << 17
@@ -58,7 +60,7 @@ def _has_specials(spec: Spec, rounding: BinaryRounding) -> bool:
     )
 
 
-def fits_binary32(spec: Spec, rounding: BinaryRounding) -> bool:
+def _fits_binary32(spec: Spec, rounding: BinaryRounding) -> bool:
     """Whether binary32 is a wide enough carrier: twice as fast as binary64, which always is."""
     significand = decompose(spec.fmt_a).sig_bits + decompose(spec.fmt_w).sig_bits
     return (
@@ -77,7 +79,7 @@ def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
         raise ValueError("engine run without its precondition")
     m, _, n = operands.shape
     out = np.empty((m, n), dtype=np.float32)
-    if fits_binary32(spec, rounding):
+    if _fits_binary32(spec, rounding):
         _accumulate(spec, rounding, operands, out)
     else:
         step = max(_MIN_ROWS, _BLOCK_ELEMENTS // max(n, 1))

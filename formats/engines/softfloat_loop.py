@@ -16,15 +16,17 @@ from systolab.formats.engines.tables import values32
 from systolab.formats.native import available
 from systolab.formats.native.library import check, library, matrix, rows
 
+__all__ = ["ENGINE"]
 
-def lacks(spec: Spec) -> str | None:
+
+def _lacks(spec: Spec) -> str | None:
     """It defines binary32 and nothing else."""
     if not isinstance(spec.accumulator, Float32):
         return f"accumulator float32, not {spec.accumulator}"
     return None
 
 
-def run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
+def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     """The accumulator values [M, N]."""
     softfloat.require_near_even()
     if not available():
@@ -57,4 +59,4 @@ def _run_slowly(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     return canonical(acc)
 
 
-ENGINE = Engine("softfloat", lacks, run)
+ENGINE = Engine("softfloat", _lacks, _run)

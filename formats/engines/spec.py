@@ -24,11 +24,21 @@ from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 
+__all__ = [
+    "BINARY32_INTEGERS",
+    "BINARY64_INTEGERS",
+    "Operands",
+    "Spec",
+    "has_specials",
+    "units",
+    "wrap_integers",
+]
+
 BINARY64_INTEGERS = 2**53  # every integer up to this magnitude is a binary64
 BINARY32_INTEGERS = 2**24
 
 
-def quantum_exponent(fmt: Format) -> int:
+def _quantum_exponent(fmt: Format) -> int:
     """log2 of the format's quantum."""
     return math.frexp(fmt.quantum)[1] - 1
 
@@ -36,7 +46,7 @@ def quantum_exponent(fmt: Format) -> int:
 def units(fmt: Format) -> NDArray[np.float64]:
     """The values in units of the quantum: integers (exact in binary64), NaN and infinities."""
     with np.errstate(over="ignore"):
-        return np.ldexp(fmt.values, -quantum_exponent(fmt))
+        return np.ldexp(fmt.values, -_quantum_exponent(fmt))
 
 
 @lru_cache(maxsize=64)
@@ -47,7 +57,11 @@ def has_specials(fmt: Format) -> bool:
 
 @dataclass(frozen=True)
 class Spec:
-    """A dot product of K terms in groups of ``group``; all bounds are in integers."""
+    """A dot product of K terms in groups of ``group``; all bounds are in integers.
+
+    Raises:
+        SystolabError: the group is empty, or the accumulator does not fit the formats.
+    """
 
     fmt_a: Format
     fmt_w: Format
@@ -77,7 +91,7 @@ class Spec:
     @cached_property
     def product_lsb(self) -> int:
         """log2 of the unit of a product."""
-        return quantum_exponent(self.fmt_a) + quantum_exponent(self.fmt_w)
+        return _quantum_exponent(self.fmt_a) + _quantum_exponent(self.fmt_w)
 
     @cached_property
     def lsb(self) -> int:

@@ -24,12 +24,14 @@ from systolab.formats.format import Format
 from systolab.formats.native import available
 from systolab.formats.native.library import check, library, matrix, rows
 
+__all__ = ["TABLE"]
+
 _MAX_BITS = 8
 _SIZE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class OperationTables:
+class _OperationTables:
     """Codes [256, 256]: ``product[a, w]`` and ``sum[s, p]``; ``zero`` is the code of +0."""
 
     product: NDArray[np.uint8]
@@ -38,12 +40,12 @@ class OperationTables:
 
 
 @lru_cache(maxsize=16)
-def operation_tables(fmt_a: Format, fmt_w: Format, fmt: Format) -> OperationTables:
+def _operation_tables(fmt_a: Format, fmt_w: Format, fmt: Format) -> _OperationTables:
     """The two tables for operands of ``fmt_a`` and ``fmt_w`` and an accumulator of ``fmt``."""
     with np.errstate(all="ignore"):
         products = fmt_a.values[:, None] * fmt_w.values  # exact: 24 bits times 24 bits
         sums = add_odd(*np.broadcast_arrays(fmt.values[:, None], fmt.values))
-    return OperationTables(_codes(fmt, products), _codes(fmt, sums), fmt.zero_code)
+    return _OperationTables(_codes(fmt, products), _codes(fmt, sums), fmt.zero_code)
 
 
 def _codes(fmt: Format, x: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -67,7 +69,7 @@ def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
     if not isinstance(spec.accumulator, Float):
         raise ValueError("engine run without its precondition")
     fmt = spec.accumulator.format
-    tables = operation_tables(spec.fmt_a, spec.fmt_w, fmt)
+    tables = _operation_tables(spec.fmt_a, spec.fmt_w, fmt)
     m, k, n = operands.shape
     codes = np.empty((m, n), dtype=np.uint8)
     if available():
@@ -92,7 +94,7 @@ def _run(spec: Spec, operands: Operands) -> NDArray[np.float32]:
 
 
 def _run_in_numpy(
-    spec: Spec, operands: Operands, tables: OperationTables, out: NDArray[np.uint8]
+    spec: Spec, operands: Operands, tables: _OperationTables, out: NDArray[np.uint8]
 ) -> None:
     product, total_of = tables.product.reshape(-1), tables.sum.reshape(-1)
     w = operands.w.astype(np.uint16)

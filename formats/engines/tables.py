@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from systolab.formats.engines.spec import units
 from systolab.formats.format import Format
 
+__all__ = ["limb_width", "limbs", "special_marks", "units32", "units64", "values32", "values64"]
+
 _CACHED = 64
 _Real = TypeVar("_Real", np.float32, np.float64, np.uint8)
 

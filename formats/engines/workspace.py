@@ -13,16 +13,18 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT_BYTES = 4 << 20  # each; larger arrays are worth allocating
+__all__ = ["scratch"]
+
+_KEPT_BYTES = 4 << 20  # each; larger arrays are worth allocating
 
 _kept = threading.local()
-Scalar = TypeVar("Scalar", np.float32, np.float64)
+_Scalar = TypeVar("_Scalar", np.float32, np.float64)
 
 
-def scratch(slot: str, shape: tuple[int, ...], like: NDArray[Scalar]) -> NDArray[Scalar]:
+def scratch(slot: str, shape: tuple[int, ...], like: NDArray[_Scalar]) -> NDArray[_Scalar]:
     """An uninitialised array of ``like``'s type, until this thread next asks for ``slot``."""
     size = math.prod(shape) * like.itemsize
-    if size > KEPT_BYTES:
+    if size > _KEPT_BYTES:
         return np.empty(shape, like.dtype)
     buffer: NDArray[np.uint8] | None = getattr(_kept, slot, None)
     if buffer is None or buffer.size < size:

@@ -34,7 +34,7 @@ class AdaptivFloat(Format):
         """Make AdaptivFloat<bits, exponent_bits>.
 
         Raises:
-            SystolabError: The widths leave no sign bit or exceed binary32's exponents.
+            SystolabError: the widths leave no sign bit or exceed binary32's exponents.
         """
         if not 2 <= bits <= 16:
             raise SystolabError(f"AdaptivFloat's width must be 2 to 16 bits, not {bits}")
@@ -48,7 +48,7 @@ class AdaptivFloat(Format):
         self.name = f"adaptivfloat:{bits},{exponent_bits}"
 
     def decode(self, code: int) -> float:
-        """``(1 + M / 2^m) * 2^E`` with its sign; zero where E = M = 0."""
+        """Zero, +0 in both signs, where E = M = 0; else ``(1 + M / 2^m) * 2^E`` with its sign."""
         magnitude = code & ((1 << (self.bits - 1)) - 1)
         if magnitude == 0:
             return 0.0

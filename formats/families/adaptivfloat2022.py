@@ -34,7 +34,10 @@ class AdaptivFloat2022(AdaptivFloat):
         self.name = f"adaptivfloat2022:{bits},{exponent_bits}"
 
     def decode(self, code: int) -> float:
-        """``(1 + M / 2^m) * 2^(field - 1)`` with its sign."""
+        """``(1 + M / 2^m) * 2^(field - 1)`` with its sign.
+
+        +0 in both signs where the field is 0; the largest value where it is the unused top one.
+        """
         mantissa = code & ((1 << self.mantissa_bits) - 1)
         field = (code >> self.mantissa_bits) & ((1 << self.exponent_bits) - 1)
         if field == 0:

@@ -87,11 +87,11 @@ class Family:
     """A family of formats.
 
     Attributes:
-        name: The spelling before the colon.
-        parameters: The parameters' names, comma-separated.
-        summary: One line.
-        example: A spelling that works.
-        make: Builds a format; takes its own options out of the arguments.
+        name: the spelling before the colon.
+        parameters: the parameters' names, comma-separated.
+        summary: one line.
+        example: a spelling that works.
+        make: builds a format; takes its own options out of the arguments.
     """
 
     name: str

@@ -28,7 +28,7 @@ class BlockFormat(Format):
         self.name = name
 
     def decode(self, code: int) -> float:
-        """The element's unscaled value."""
+        """The element's unscaled value, specials as the element has them."""
         return self.element.decode(code)
 
     def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ def mx(family: str, element: str | None) -> BlockFormat:
     """OCP Microscaling v1.0: blocks of 32, power-of-two scale ``floor(log2 amax) - emax``.
 
     Raises:
-        SystolabError: The family does not have this element format.
+        SystolabError: the family does not have this element format.
     """
     scaling = Scaling(ScaleKind.POW2, ScaleRule.FLOOR, 32)
     if family == "mxint8":
@@ -88,7 +88,7 @@ class NvFp4(BlockFormat):
         )
 
     def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
-        """Block scales on top of one tensor scale."""
+        """Block scales on top of one tensor scale; 1 where all of ``amax`` is zero."""
         blocks = np.asarray(amax, dtype=np.float64)
         scales = Float(NAMED["e4m3fn"], "e4m3fn")
         largest = blocks.max(initial=0.0)

@@ -12,7 +12,7 @@ from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Saturation
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
 
-__all__ = ["NAMED", "Float", "Layout", "Specials", "p3109"]
+__all__ = ["NAMED", "Float", "Layout", "Specials", "default_bias", "named", "p3109"]
 
 
 class Specials(StrEnum):
@@ -30,12 +30,12 @@ class Layout:
     """Everything that fixes a float's table.
 
     Attributes:
-        exponent: Width of the exponent field.
-        mantissa: Width of the mantissa field.
-        bias: Exponent bias.
-        specials: Which codes are no finite numbers.
-        subnormals: Whether exponent field 0 counts below the first binade (else it is all zeros).
-        signed: Whether there is a sign bit.
+        exponent: width of the exponent field.
+        mantissa: width of the mantissa field.
+        bias: exponent bias.
+        specials: which codes are no finite numbers.
+        subnormals: whether exponent field 0 counts below the first binade (else it is all zeros).
+        signed: whether there is a sign bit.
     """
 
     exponent: int
@@ -57,7 +57,7 @@ class Float(Format):
         """Make a float from its layout.
 
         Raises:
-            SystolabError: The widths are impossible or a value is not a binary32.
+            SystolabError: the widths are impossible or a value is not a binary32.
         """
         if not 0 <= layout.exponent <= 8:
             raise SystolabError(f"Float's exponent must be 0 to 8 bits, not {layout.exponent}")
@@ -89,7 +89,7 @@ class Float(Format):
         return tuple(code for code in [*positive, *negative] if code != quiet)
 
     def decode(self, code: int) -> float:
-        """The value of sign, exponent and mantissa fields."""
+        """NaN or an infinity where ``Specials`` say so, else what sign and fields give, -0 too."""
         layout = self.layout
         magnitude_bits = layout.exponent + layout.mantissa
         top = (1 << magnitude_bits) - 1
@@ -186,7 +186,7 @@ def p3109(name: str) -> Float | None:
     name.
 
     Raises:
-        SystolabError: The width or precision is impossible.
+        SystolabError: the width or precision is impossible.
     """
     match = _P3109.fullmatch(name)
     if match is None:

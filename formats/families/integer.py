@@ -30,7 +30,7 @@ class Int(Format):
         self.name = f"int:{bits}" + (",symmetric=yes" if symmetric else "")
 
     def decode(self, code: int) -> float:
-        """The two's complement integer."""
+        """The two's complement integer; of a symmetric one the lowest code repeats the next."""
         half = 1 << (self.bits - 1)
         value = code - 2 * half if code & half else code
         return float(max(value, 1 - half) if self.symmetric else value)

@@ -68,7 +68,7 @@ class Lns(Format):
         return field - 2 * half if field & half else field
 
     def decode(self, code: int) -> float:
-        """The power of two, correctly rounded to binary32."""
+        """+0 where L is most negative, else the power of two, correctly rounded to binary32."""
         logarithm = self._logarithm(code)
         if logarithm == -(1 << (self.bits - 2)):
             return 0.0

@@ -17,10 +17,11 @@ __all__ = ["Posit", "posit_value"]
 
 
 def posit_value(code: int, bits: int, es: int) -> float:
-    """The value of a posit code; NaR is NaN.
+    """The value of a posit code.
 
-    A negative posit is the two's complement of its magnitude; a magnitude is a regime (a run of
-    equal bits), up to ``es`` exponent bits, and a fraction; bits that do not fit are zeros.
+    NaR, the code of a lone sign bit, is NaN; there are no infinities and no -0. A negative posit is
+    the two's complement of its magnitude. A magnitude is a regime (a run of equal bits), up to
+    ``es`` exponent bits, and a fraction; bits that do not fit are zeros.
     """
     sign_bit = 1 << (bits - 1)
     if code == 0:
@@ -55,7 +56,7 @@ class Posit(Format):
         """Make posit<bits, es>.
 
         Raises:
-            SystolabError: The width is not 2 to 16, or the range exceeds binary32.
+            SystolabError: the width is not 2 to 16, or the range exceeds binary32.
         """
         if not 2 <= bits <= 16:
             raise SystolabError(f"Posit's width must be 2 to 16 bits, not {bits}")
@@ -68,7 +69,7 @@ class Posit(Format):
         self.name = f"posit:{bits},{es}"
 
     def decode(self, code: int) -> float:
-        """See ``posit_value``."""
+        """NaN for NaR, the one code that is no number, else ``posit_value``."""
         return posit_value(code, self.bits, self.es)
 
     def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ class TableFormat(Format):
         """Make a format from 2^n values.
 
         Raises:
-            SystolabError: The number of values is not a power of two from 2 to 65536, or zero is
+            SystolabError: the number of values is not a power of two from 2 to 65536, or zero is
                 missing.
         """
         with np.errstate(over="ignore"):
@@ -64,7 +64,7 @@ class TableFormat(Format):
         _ = self.codebook
 
     def decode(self, code: int) -> float:
-        """Value number ``code``."""
+        """Value number ``code``: NaN, infinities and -0 as the table has them."""
         return float(self._table[code])
 
 
@@ -72,7 +72,7 @@ def load_codebook(path: str) -> TableFormat:
     """A format from a CSV (values separated by commas or lines, ``#`` comments) or NumPy file.
 
     Raises:
-        SystolabError: The file cannot be read or is no such list.
+        SystolabError: the file cannot be read or is no such list.
     """
     try:
         if path.endswith(".npy"):

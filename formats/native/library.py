@@ -14,7 +14,9 @@ import numpy as np
 
 from systolab.formats.codes import Codes
 
-ABI = 3
+__all__ = ["Matrix", "SoftFloat", "available", "check", "library", "matrix", "rows", "status"]
+
+_ABI = 3
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
@@ -102,9 +104,9 @@ def _load() -> ctypes.CDLL | str:
         try:
             library = ctypes.CDLL(str(path))
             abi = library.systolab_abi()
-            if abi != ABI:
+            if abi != _ABI:
                 raise OSError(
-                    f"{path} has interface {abi}, this source needs {ABI}: build it again"
+                    f"{path} has interface {abi}, this source needs {_ABI}: build it again"
                 )
             for name, (arguments, result) in _SIGNATURES.items():
                 function = getattr(library, name)
@@ -131,7 +133,11 @@ def status() -> str:
 
 
 def library() -> ctypes.CDLL:
-    """The loaded library; only where ``available()``."""
+    """The loaded library; only where ``available()``.
+
+    Raises:
+        RuntimeError: there is none.
+    """
     loaded = _load()
     if isinstance(loaded, str):
         raise RuntimeError(f"native library used although there is none: {loaded}")
@@ -151,7 +157,11 @@ def rows(codes: Codes) -> Codes:
 
 
 def check(code: int) -> None:
-    """Raise MemoryError where a function could not allocate its workspace."""
+    """Judge the code that an engine returned.
+
+    Raises:
+        MemoryError: it could not allocate its workspace.
+    """
     if code != 0:
         raise MemoryError("native engine could not allocate its workspace")
 

@@ -34,11 +34,11 @@ class Codebook:
 
     Attributes:
         values: float64, shape [2^bits]; every value is a binary32 (NaN and infinities allowed).
-        points: Distinct finite values, ascending, shape [k].
-        codes: Their canonical codes, shape [k].
-        zero: Canonical code of zero (of +0 if the table has it).
-        zero_pair: Index in ``points`` of -0 when both zeros exist.
-        minus_inf, plus_inf, nan: Canonical codes of the specials, where they exist.
+        points: distinct finite values, ascending, shape [k].
+        codes: their canonical codes, shape [k].
+        zero: canonical code of zero (of +0 if the table has it).
+        zero_pair: index in ``points`` of -0 when both zeros exist.
+        minus_inf, plus_inf, nan: canonical codes of the specials, where they exist.
     """
 
     values: NDArray[np.float64]
@@ -62,7 +62,7 @@ class Codebook:
         """Order a table of 2^n values; ``redundant`` codes are never canonical.
 
         Raises:
-            SystolabError: A value is not a binary32, or zero is missing.
+            SystolabError: a value is not a binary32, or zero is missing.
         """
         with np.errstate(over="ignore"):
             single = values.astype(np.float32).astype(np.float64)

@@ -43,7 +43,7 @@ class BinaryLookup:
 
 
 def search(table: EncoderTable, x: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The definition of the projection: an ordered search over the keys."""
+    """The definition of the projection, specials included: an ordered search over the keys."""
     codes = table.codes[np.searchsorted(table.keys, binary32_key(x), side="right")]
     codes[np.isnan(x)] = table.nan_code
     return codes
@@ -52,7 +52,8 @@ def search(table: EncoderTable, x: NDArray[np.float32]) -> NDArray[np.uint16]:
 class Projector:
     """A deterministic projection, applied to contiguous arrays of one dimension.
 
-    All ways give the codes of ``Projection.encode64``; which one runs follows from its steps.
+    All ways give the codes of ``Projection.encode64``, those of NaN, infinities and -0 too; which
+    one runs follows from its steps.
     """
 
     def __init__(self, projection: Projection, bits: int) -> None:

@@ -1,5 +1,7 @@
 """Native projections of binary32 arrays, the fastest that an encoder table is proved to allow.
 
+All give the same codes for NaN, infinities and -0 as the search does.
+
 1. ``binary``: a binary floating-point or fixed-point format's rounding, computed;
 2. ``lookup``: the upper half of the bits and a sticky bit index the codes;
 3. ``search``: a binary search over the keys, which is the definition.
@@ -16,6 +18,17 @@ from numpy.typing import NDArray
 from systolab.formats.codes import Codes
 from systolab.formats.native.library import library
 from systolab.formats.projection.projection import EncoderTable
+
+__all__ = [
+    "BinaryEncoder",
+    "Search",
+    "binary_encoder",
+    "divide_odd",
+    "encode_binary",
+    "encode_lookup",
+    "round_odd",
+    "shifted",
+]
 
 _INFINITY = 0x7F80_0000
 _SIGN = 0x8000_0000
@@ -114,7 +127,7 @@ def divide_odd(x: NDArray[np.float32], divisor: float, out: NDArray[np.float32])
 def binary_encoder(table: EncoderTable, bits: int) -> BinaryEncoder | None:
     """The computed projection that equals ``table``, or None where there is none.
 
-    Its parameters are read off the steps of the table.  The computation is monotone between its
+    Its parameters are read off the steps of the table. The computation is monotone between its
     own regime limits, and the table is constant between its steps, so both agree everywhere if
     they agree at both ends of every step, at the regime limits and on the specials.
     """

@@ -28,14 +28,17 @@ __all__ = [
 
 
 def binary32_key(x: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """Order-preserving unsigned keys of binary32 values; -0 sorts just below +0."""
+    """Order-preserving unsigned keys of binary32 values.
+
+    -0 sorts just below +0, infinities outermost; a NaN beyond the infinity of its sign.
+    """
     bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32)
     sign = (bits.view(np.int32) >> np.int32(31)).view(np.uint32)
     return np.asarray(bits ^ (sign | np.uint32(0x8000_0000)), dtype=np.uint32)
 
 
 def binary64_key(x: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Order-preserving unsigned keys of binary64 values; -0 sorts just below +0."""
+    """Order-preserving unsigned keys of binary64 values; specials as in ``binary32_key``."""
     bits = np.ascontiguousarray(x, dtype=np.float64).view(np.uint64)
     sign = (bits.view(np.int64) >> np.int64(63)).view(np.uint64)
     return np.asarray(bits ^ (sign | np.uint64(1 << 63)), dtype=np.uint64)
@@ -48,9 +51,9 @@ class EncoderTable:
     ``code(x) = nan_code if isnan(x) else codes[number of keys <= binary32_key(x)]``
 
     Attributes:
-        keys: Strictly ascending uint32, shape [m].
+        keys: strictly ascending uint32, shape [m].
         codes: uint16, shape [m + 1].
-        nan_code: What NaN becomes.
+        nan_code: what NaN becomes.
     """
 
     keys: NDArray[np.uint32]
@@ -67,9 +70,9 @@ class Projection:
     """The projection of binary64 inputs: ``codes[number of bounds <= x]``.
 
     Attributes:
-        bounds: Ascending float64, shape [m]; -0 counts as smaller than +0.
+        bounds: ascending float64, shape [m]; -0 counts as smaller than +0.
         codes: uint16, shape [m + 1].
-        nan_code: What NaN becomes.
+        nan_code: what NaN becomes.
     """
 
     bounds: NDArray[np.float64]
@@ -81,7 +84,10 @@ class Projection:
         self.bounds.flags.writeable = self.codes.flags.writeable = False
 
     def encode64(self, x: NDArray[np.float64]) -> NDArray[np.uint16]:
-        """Project binary64 values, each rounded once."""
+        """Project binary64 values, each rounded once.
+
+        NaN becomes ``nan_code``; infinities, overflow and -0 are steps like any other.
+        """
         index = np.searchsorted(binary64_key(self.bounds), binary64_key(x), side="right")
         codes = self.codes[index]
         codes[np.isnan(x)] = self.nan_code
@@ -146,11 +152,11 @@ def overflow_bound(last: float, step: float, code: int, rounding: Rounding, upwa
     """First magnitude beyond ``last`` > 0 that overflows (inf: only an infinity does).
 
     Args:
-        last: Magnitude of the outermost finite value.
-        step: Distance to the value that would follow it with an unbounded exponent.
-        code: Its code; an odd one gives a tie to the overflow.
-        rounding: The rounding mode.
-        upward: Whether this is the positive end.
+        last: magnitude of the outermost finite value.
+        step: distance to the value that would follow it with an unbounded exponent.
+        code: its code; an odd one gives a tie to the overflow.
+        rounding: the rounding mode.
+        upward: whether this is the positive end.
     """
     match rounding:
         case Rounding.NEAREST_EVEN | Rounding.NEAREST_AWAY | Rounding.STOCHASTIC:
@@ -174,11 +180,11 @@ def build_projection(
     """Join the steps between finite values with what lies beyond them.
 
     Args:
-        book: The codebook.
-        interior: First value of the upper one of each pair of ``book.neighbours``, shape [k].
+        book: the codebook.
+        interior: first value of the upper one of each pair of ``book.neighbours``, shape [k].
         overflow: (negative, positive) bounds: values at most / at least these overflow.
         outer_codes: (negative, positive) codes of overflow; the outermost finite code: none.
-        nan_code: What NaN becomes.
+        nan_code: what NaN becomes.
     """
     interior = np.where(interior == 0, -0.0, interior)  # both zeros round alike
     if book.zero_pair is not None:

@@ -46,7 +46,7 @@ def from_dtype(dtype: DTypeLike) -> Format:
     """The format of a NumPy or ml_dtypes type; an array's ``view`` as codes then means the same.
 
     Raises:
-        SystolabError: The type has no format here (wider than 16 bits, or without zero).
+        SystolabError: the type has no format here (wider than 16 bits, or without zero).
     """
     name = np.dtype(dtype).name
     if name not in _DTYPES:
@@ -58,7 +58,7 @@ def from_gfloat(info: FormatInfo) -> Format:
     """The format that a ``gfloat.FormatInfo`` describes, checked against gfloat's table.
 
     Raises:
-        SystolabError: It is wider than 16 bits, or its layout has no spelling here.
+        SystolabError: it is wider than 16 bits, or its layout has no spelling here.
     """
     from gfloat import decode_ndarray  # an optional package, needed only here
 

@@ -46,7 +46,7 @@ def load_file(path: str, class_name: str) -> Format:
     """The format ``class_name`` of a Python file, which is executed.
 
     Raises:
-        SystolabError: No such file or class, or its codes contradict each other.
+        SystolabError: no such file or class, or its codes contradict each other.
     """
     if not class_name.isidentifier():
         raise SystolabError(

@@ -86,7 +86,7 @@ def get(spec: FormatLike) -> Format:
         spec: ``family[:parameter,...][,option=value,...]``, ``file.py:ClassName``, or a format.
 
     Raises:
-        SystolabError: Unknown family, wrong parameters or options, or a plug-in whose codes
+        SystolabError: unknown family, wrong parameters or options, or a plug-in whose codes
             contradict each other.
     """
     if isinstance(spec, Format):

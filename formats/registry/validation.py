@@ -20,7 +20,7 @@ def validate(fmt: Format) -> None:
     and decides as the rounding bounds do; NaN becomes NaN where there is one, else zero.
 
     Raises:
-        SystolabError: Names the first offending code and its values.
+        SystolabError: names the first offending code and its values.
     """
     values = _decoded(fmt)
     book = fmt.codebook

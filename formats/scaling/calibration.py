@@ -97,13 +97,13 @@ class Calibration:
         """Prepare a calibration.
 
         Args:
-            fmt: The format whose scaling rule is applied.
-            method: What the scale is fitted to.
-            percent: The share for ``PERCENTILE``, above 0 and up to 100.
-            axis: Keep this axis: a scale for each of its indices.
+            fmt: the format whose scaling rule is applied.
+            method: what the scale is fitted to.
+            percent: the share for ``PERCENTILE``, above 0 and up to 100.
+            axis: keep this axis: a scale for each of its indices.
 
         Raises:
-            SystolabError: The format is block-scaled, or ``percent`` is out of range.
+            SystolabError: the format is block-scaled, or ``percent`` is out of range.
         """
         if fmt.scaling.block is not None:
             raise SystolabError(
@@ -123,7 +123,7 @@ class Calibration:
         """Add a batch.
 
         Raises:
-            SystolabError: The batch has no such axis, or another number of channels than before.
+            SystolabError: the batch has no such axis, or another number of channels than before.
         """
         x = np.asarray(batch, dtype=np.float32)
         if self._axis is None:
@@ -148,7 +148,7 @@ class Calibration:
         """The scale of all batches seen: shape (), or broadcastable along the kept axis.
 
         Raises:
-            SystolabError: No batch was observed.
+            SystolabError: no batch was observed.
         """
         if self._channels is None:
             raise SystolabError("Calibration must observe at least one batch before it scales")

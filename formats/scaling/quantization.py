@@ -31,8 +31,11 @@ class Quantized(NamedTuple):
 def as_real(x: ArrayLike) -> NDArray[np.floating]:
     """binary64 for binary64 and integers, binary32 for the narrower floats.
 
+    NaN, infinities and -0 stay; what binary64 cannot hold of an integer or a longer float is
+    rounded.
+
     Raises:
-        SystolabError: The data are not real numbers.
+        SystolabError: the data are not real numbers.
     """
     array = np.asarray(x)
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
@@ -45,7 +48,7 @@ def as_real(x: ArrayLike) -> NDArray[np.floating]:
 
 
 def quantize(fmt: Quantizer, x: ArrayLike, axis: int | None, scale: ArrayLike | None) -> Quantized:
-    """See ``Format.quantize``."""
+    """Codes and scales; special cases, arguments and errors as of ``Format.quantize``."""
     array = as_real(x)
     if fmt.scaling.block is not None:
         return _quantize_blocks(fmt, array, fmt.scaling.block, -1 if axis is None else axis, scale)
@@ -160,7 +163,13 @@ def _quotient_type(
 
 
 def block_magnitudes(x: NDArray[np.floating], block: int, axis: int) -> NDArray[np.float64]:
-    """Largest finite magnitude of each block along ``axis``; the last block may be short."""
+    """Largest finite magnitude of each block along ``axis``; the last block may be short.
+
+    NaN and infinities are left out; nothing finite gives 0.
+
+    Raises:
+        SystolabError: ``x`` has no such axis.
+    """
     check_axis(x, axis)
     whole = x.shape[axis] // block * block
     inside, rest = np.split(x, [whole], axis=axis)

@@ -48,10 +48,10 @@ class Quantizer(Protocol):
         """The projection of whole arrays."""
 
     def encode(self, x: ArrayLike) -> Codes:
-        """Project unscaled values, each rounded once."""
+        """Project unscaled values, each rounded once; special cases as of ``Format.encode``."""
 
     def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
-        """The scales for largest magnitudes ``amax``."""
+        """The scales for largest magnitudes ``amax``; 1 for zero."""
 
     def fit_scale(self, x: ArrayLike, axis: int | None = None) -> NDArray[np.float32]:
-        """Scales fitted to data."""
+        """Scales fitted to data, NaN and infinities ignored."""

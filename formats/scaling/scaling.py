@@ -41,9 +41,9 @@ class Scaling:
     """A scaling rule.
 
     Attributes:
-        kind: Which scales are allowed.
-        rule: How a power of two is chosen.
-        block: Elements that share a scale along one axis; None: a tensor's or a channel's.
+        kind: which scales are allowed.
+        rule: how a power of two is chosen.
+        block: elements that share a scale along one axis; None: a tensor's or a channel's.
     """
 
     kind: ScaleKind = ScaleKind.NONE
@@ -61,9 +61,9 @@ class Scaling:
         Zero (no finite nonzero data) gives 1. Scales are kept in [2^-126, 2^127].
 
         Args:
-            amax: Largest finite magnitudes, as binary64.
-            top: The format's largest finite value, unscaled.
-            width: Significand bits of ``top``.
+            amax: largest finite magnitudes, as binary64.
+            top: the format's largest finite value, unscaled.
+            width: significand bits of ``top``.
         """
         empty = amax == 0
         safe = np.where(empty, 1.0, amax)
@@ -95,7 +95,11 @@ class Scaling:
 
 
 def check_axis(x: NDArray[np.floating], axis: int) -> None:
-    """Raise SystolabError where ``x`` has no such axis."""
+    """Make sure that ``x`` has an axis.
+
+    Raises:
+        SystolabError: it has no such axis.
+    """
     if not -x.ndim <= axis < x.ndim:
         raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from systolab.formats.errors import SystolabError
 
-__all__ = ["TOUCHED", "Condition", "Loop", "Nest", "Role"]
+__all__ = ["TOUCHED", "A", "Condition", "Loop", "Nest", "O", "P", "Role", "W"]
 
 A, W, O, P = range(4)  # noqa: E741 - the operands, in the order of every per-operand tuple
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from systolab.formats.errors import SystolabError
 
-__all__ = ["Choice", "Graph", "Solution", "extract", "greedy"]
+__all__ = ["Choice", "Graph", "Label", "Solution", "extract", "greedy"]
 
 Label = TypeVar("Label")
 
