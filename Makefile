@@ -1,4 +1,4 @@
-# Everything a fresh machine needs: Python >= 3.11, g++ and make. The rest goes into .venv/.
+# Everything a fresh machine needs: Python 3.11 to 3.13, g++ and make. The rest goes into .venv/.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -33,8 +33,8 @@ env: $(VENV)/.dev
 
 # Stamps: an environment is made once and again only when what it is made from changes.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "systolab needs Python >= 3.11; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "systolab needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.examples: $(VENV)/bin/python pyproject.toml $(wildcard setup.py formats/native/*.[ch])
