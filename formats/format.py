@@ -75,7 +75,8 @@ class Format(metaclass=_Sealed):
 
     A subclass sets ``bits`` and defines ``decode``; that is complete. It may also override
     ``rounding_bounds`` (where the decision between two neighbours lies) and ``overflow_step``.
-    Instances are immutable once they are made; ``replace`` gives a changed copy.
+    Instances are immutable once they are made: ``replace`` gives a changed copy, and what a
+    subclass computes late belongs in a ``functools.cached_property``.
 
     Attributes:
         name: canonical spelling, accepted by ``systolab.format``; of a class that gives none, the

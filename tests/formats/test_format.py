@@ -114,3 +114,15 @@ def test_formats_of_one_table_and_two_projections_share_nothing() -> None:
         for fmt in (Nearest(), Down())
     ]
     assert [float(np.ravel(x)[0]) for x in sums] == [3.0, 0.0]
+
+
+def test_a_late_computation_is_told_where_it_belongs() -> None:
+    class Late(Nearest):
+        def decode(self, code: int) -> float:
+            self.count = code
+            return super().decode(code)
+
+    with pytest.raises(
+        SystolabError, match=r"must not be changed: set count in __init__, or compute it in a func"
+    ):
+        _ = Late().values

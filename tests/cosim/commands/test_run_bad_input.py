@@ -77,7 +77,9 @@ def test_bad_options(systolab: Systolab, arguments: list[str], message: str) -> 
 def test_unknown_names_are_told_with_the_known_ones(systolab: Systolab) -> None:
     error = _error(systolab, *SMALL, "--format", "adaptivflaot:8,3")
     assert re.fullmatch(
-        r"Format family must be one of adaptivfloat, .*, uint, not 'adaptivflaot'", error
+        r"Format family must be one of adaptivfloat, .*, uint, not 'adaptivflaot'; "
+        r"did you mean 'adaptivfloat'\?",
+        error,
     )
     error = _error(systolab, *SMALL, "--engine", "nope")
     assert re.fullmatch(r"Engine must be auto or one of .*softfloat.*, not 'nope'", error)

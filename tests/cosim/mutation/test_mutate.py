@@ -54,6 +54,7 @@ def test_the_table_counts_by_block_and_lists_survivors() -> None:
     )
     assert Campaign(ARRAY, 0, verdicts).text().splitlines() == [
         "block  mutants  killed quick  killed full  proven equal  explained  survived  absent",
+        "-----  -------  ------------  -----------  ------------  ---------  --------  ------",
         "core         2             1            1             0          0         0       0",
         "pe           4             0            0             1          1         1       1",
         "total        6             1            1             1          1         1       1",
