@@ -17,6 +17,22 @@ from systolab.rtl.kernel.modes import Dimension
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic, traffic
 
+__all__ = [
+    "Axis",
+    "Case",
+    "Device",
+    "Difference",
+    "Outcome",
+    "axes",
+    "compare",
+    "compare_conduct",
+    "hardware_model",
+    "predicted",
+    "restrict",
+    "software",
+    "squeeze",
+]
+
 # A kernel that takes this many times the predicted cycles has hung. Random stalls freeze the core
 # most of the time.
 _PATIENCE = 2

@@ -13,6 +13,8 @@ from typing import Any, NoReturn, Protocol, cast
 
 from systolab.formats.errors import SystolabError, meant
 
+__all__ = ["COMMANDS", "Command", "load", "main", "parser"]
+
 COMMANDS = ("cache", "check", "formats", "map", "quantize", "rtl", "run", "show")
 
 

@@ -28,9 +28,11 @@ from systolab.rtl.kernel.job import F32, Job
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel, affine
 from systolab.rtl.kernel.modes import Dimension
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Positions = Sequence[int]
+__all__ = ["KernelValues", "run"]
+
+_Ints = NDArray[np.int64]
+_Bools = NDArray[np.bool_]
+_Positions = Sequence[int]
 
 _CHUNK = 1 << 22  # elements of the largest temporary operand or result matrix
 
@@ -134,7 +136,7 @@ def run(array: Array, job: Job, engine: str = "auto", keep_acc: bool = False) ->
 class _Nest:
     """Which loops of each stream become rows, columns or batches of matrix products.
 
-    Positions count a pattern's loops, outermost first, with the lanes as the last.
+    _Positions count a pattern's loops, outermost first, with the lanes as the last.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -176,27 +178,27 @@ class _Nest:
 class _Terms:
     """An affine function over a matrix: a row term plus a column term."""
 
-    row: Ints
-    col: Ints
+    row: _Ints
+    col: _Ints
     low: int
     high: int
 
     @classmethod
     def of(
-        cls, lengths: Sequence[int], strides: Sequence[int], rows: Positions, cols: Positions
+        cls, lengths: Sequence[int], strides: Sequence[int], rows: _Positions, cols: _Positions
     ) -> _Terms:
         row = affine(0, [lengths[i] for i in rows], [strides[i] for i in rows])
         col = affine(0, [lengths[i] for i in cols], [strides[i] for i in cols])
         return cls(row, col, int(row.min() + col.min()), int(row.max() + col.max()))
 
-    def values(self, offset: int, rows: slice, cols: slice) -> Ints:
+    def values(self, offset: int, rows: slice, cols: slice) -> _Ints:
         return (self.row[rows, None] + offset) + self.col[cols]
 
 
 class _Grid:
     """A pattern over a matrix; positions say which of its loops make the rows and the columns."""
 
-    def __init__(self, pattern: AccessPattern, rows: Positions, cols: Positions) -> None:
+    def __init__(self, pattern: AccessPattern, rows: _Positions, cols: _Positions) -> None:
         self._pattern = pattern
         lengths = (*pattern.lengths, pattern.lanes)
         self._address = _Terms.of(lengths, (*pattern.strides, pattern.lane[1]), rows, cols)
@@ -229,7 +231,7 @@ class _Placed:
     _base: int
     _guards: tuple[tuple[int, _Terms, int], ...]
 
-    def addresses(self, rows: slice, cols: slice) -> Ints:
+    def addresses(self, rows: slice, cols: slice) -> _Ints:
         return self._address.values(self._base, rows, cols)
 
     def active(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
@@ -300,7 +302,7 @@ class _Blocks:
         n_lane = len(kernel.sw.loops)
         self._w_grid = _Grid(kernel.sw, nest.inner, (*nest.w_cols[:-1], n_lane))
 
-    def of_a(self, batch: dict[int, int], rows: slice, a: _Operand, written: Bools) -> F32:
+    def of_a(self, batch: dict[int, int], rows: slice, a: _Operand, written: _Bools) -> F32:
         """Scales ``[rows, tiles]`` of operand ``a``, of whose rows some are ``written``."""
         address = self._a_grid.at(batch).addresses(rows, slice(None))
         needed = np.broadcast_to(written[:, None], address.shape)
@@ -308,7 +310,7 @@ class _Blocks:
             needed = needed & a.active.reshape(*address.shape, -1).any(axis=2)
         return _look_up("SA", self._a, address, needed)
 
-    def of_w(self, batch: dict[int, int], cols: slice, w: _Operand, written: Bools) -> F32:
+    def of_w(self, batch: dict[int, int], cols: slice, w: _Operand, written: _Bools) -> F32:
         """Scales ``[tiles, columns]`` of operand ``w``, of whose columns some are ``written``."""
         address = self._w_grid.at(batch).addresses(slice(None), cols)
         needed = np.broadcast_to(written, address.shape)
@@ -317,7 +319,7 @@ class _Blocks:
         return _look_up("SW", self._w, address, needed)
 
 
-def _look_up(name: str, source: F32, address: Ints, needed: Bools) -> F32:
+def _look_up(name: str, source: F32, address: _Ints, needed: _Bools) -> F32:
     """Elements of a source whose last one stands for what is beside the others."""
     size = len(source) - 1
     inside = (address >= 0) & (address < size)
@@ -379,14 +381,16 @@ def _conflicts(
     return [(pattern, np.nonzero(group == i)[0]) for i, pattern in enumerate(patterns)]
 
 
-def _checked(name: str, address: Ints, active: NDArray[np.bool_], size: int, inactive: int) -> Ints:
+def _checked(
+    name: str, address: _Ints, active: NDArray[np.bool_], size: int, inactive: int
+) -> _Ints:
     """Addresses with ``inactive`` in place of the inactive ones, the others checked."""
     # The substitute of a checked address must itself pass the check.
     _check_addresses(name, address[active], size)
     return np.where(active, address, inactive)
 
 
-def _check_addresses(name: str, address: Ints, size: int) -> None:
+def _check_addresses(name: str, address: _Ints, size: int) -> None:
     if address.size == 0:
         return
     low, high = int(address.min()), int(address.max())

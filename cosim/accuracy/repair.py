@@ -34,6 +34,8 @@ from systolab.glenside.program import Program
 from systolab.rtl.hardware.parameters import specialise
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = ["Candidate", "Cost", "Trial", "candidates", "repair"]
+
 _WIDER = 4  # bits by which accumulators are widened, again and again
 
 

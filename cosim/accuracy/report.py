@@ -16,6 +16,8 @@ from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 
+__all__ = ["ErrorReport", "chosen_format", "parse_budget", "report"]
+
 
 @dataclass(frozen=True)
 class ErrorReport(Shown):

@@ -19,6 +19,8 @@ from systolab.glenside.network.network import Tensor
 from systolab.glenside.operators import host
 from systolab.glenside.program import CopyStep, KernelStep
 
+__all__ = ["Calls", "LayerError", "Trace", "trace"]
+
 Calls = Sequence[Mapping[str, Tensor]]
 
 

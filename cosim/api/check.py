@@ -26,7 +26,7 @@ from systolab.rtl.kernel.kernel import Array
 
 __all__ = ["check", "mutate"]
 
-Progress = Callable[[str], None]
+_Progress = Callable[[str], None]
 
 
 def check(
@@ -41,7 +41,7 @@ def check(
     seed: int = 0,
     stages: Collection[str] | None = None,
     waves: str | Path = WAVES,
-    progress: Progress = lambda _: None,
+    progress: _Progress = lambda _: None,
 ) -> Report:
     """Compare the software and the RTL of a number format: table, blocks, kernels, cycles.
 
@@ -104,7 +104,7 @@ def mutate(
     accumulator: AccumulatorLike | None = None,
     level: str = Level.FULL,
     seed: int = 0,
-    progress: Progress = lambda _: None,
+    progress: _Progress = lambda _: None,
 ) -> Campaign:
     """Plant single faults in the RTL, one at a time, and count those that the check finds.
 

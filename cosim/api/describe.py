@@ -17,7 +17,7 @@ from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.registry.registry import FormatLike, families, get
 
-__all__ = ["Description", "FormatList", "describe", "list_formats"]
+__all__ = ["OPTIONS", "SAMPLES", "Description", "FormatList", "describe", "list_formats"]
 
 SAMPLES = (0.0, -0.0, 0.1, 1.0, 1.5, -2.7, 100.0, float("inf"), float("nan"))
 _REDUCTION = 512

@@ -12,11 +12,23 @@ from systolab.cosim.check import inputs
 from systolab.formats.families.floating import NAMED, Float
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 
-F32 = NDArray[np.float32]
+__all__ = [
+    "E8M0",
+    "dense",
+    "draw",
+    "finite",
+    "finite_operands",
+    "near",
+    "pairs",
+    "random_patterns",
+    "scaled",
+]
+
+_F32 = NDArray[np.float32]
 
 E8M0 = np.ldexp(np.float32(1), np.arange(-127, 128)).astype(np.float32)
 
-EDGES = np.array(
+_EDGES = np.array(
     [0.0, 2.0**-149, 2.0**-127, 2.0**-126, 2.0**-63, 1.0, 2.0**63, 2.0**127, 2.0**128 - 2.0**104],
     np.float32,
 )
@@ -24,12 +36,12 @@ EDGES = np.array(
 _KINDS = ("near", "near", "near powers", "E8M0", "E4M3 under a binary32", "any", "edges")
 
 
-def near(rng: np.random.Generator, count: int) -> F32:
+def near(rng: np.random.Generator, count: int) -> _F32:
     """Any significands within a few binades, so that neither sums nor factors leave the range."""
     return np.ldexp(rng.uniform(1, 2, count), rng.integers(-3, 3, count)).astype(np.float32)
 
 
-def draw(rng: np.random.Generator, count: int, kind: str | None = None) -> F32:
+def draw(rng: np.random.Generator, count: int, kind: str | None = None) -> _F32:
     """Scales as formats have them, or any finite binary32 values.
 
     Args:
@@ -50,12 +62,12 @@ def draw(rng: np.random.Generator, count: int, kind: str | None = None) -> F32:
             positive = block[np.isfinite(block) & (block > 0)]
             return np.asarray(rng.choice(positive, count) * tensor, np.float32)
         case "edges":
-            return EDGES[rng.integers(0, len(EDGES), count)]
+            return _EDGES[rng.integers(0, len(_EDGES), count)]
         case _:
             return finite(rng.integers(0, 1 << 32, count, dtype=np.uint32))
 
 
-def finite(bits: NDArray[np.uint32]) -> F32:
+def finite(bits: NDArray[np.uint32]) -> _F32:
     """binary32 values of bit patterns; infinities and NaNs become finite ones of their sign."""
     special = (bits & np.uint32(0x7F800000)) == np.uint32(0x7F800000)
     kept = np.where(special, bits ^ np.uint32(0x40000000), bits)
@@ -111,7 +123,7 @@ def _any(rng: np.random.Generator, lengths: tuple[int, ...], lanes: int) -> Acce
 
 
 def pairs(
-    array: Array, a_scales: F32, w_scales: F32, a: NDArray[np.integer], w: NDArray[np.integer]
+    array: Array, a_scales: _F32, w_scales: _F32, a: NDArray[np.integer], w: NDArray[np.integer]
 ) -> Case:
     """Every scale of A times every scale of W, applied to the same sums.
 
@@ -160,7 +172,7 @@ def pairs(
     )
 
 
-def finite_operands(patterns: int) -> F32:
+def finite_operands(patterns: int) -> _F32:
     """The finite ones of TestFloat's operands."""
     values = inputs.float_operands(patterns).view(np.float32)
     return values[np.isfinite(values)]

@@ -20,9 +20,11 @@ from systolab.formats.registry.validation import validate
 from systolab.rtl.hardware.parameters import Parameters, operand_words
 from systolab.rtl.kernel.kernel import Array
 
-U32 = NDArray[np.uint32]
-U64 = NDArray[np.uint64]
-Words = NDArray[np.uint32] | NDArray[np.uint16]
+__all__ = ["Tally", "decoder", "encoder", "formats_of", "table", "table_of"]
+
+_U32 = NDArray[np.uint32]
+_U64 = NDArray[np.uint64]
+_Words = NDArray[np.uint32] | NDArray[np.uint16]
 
 
 class Tally:
@@ -120,7 +122,7 @@ def table_of(array: Array) -> StageResult:
         def explain_encode(
             i: int,
             fmt: Format = fmt,
-            bits: U32 = bits,
+            bits: _U32 = bits,
             expected: Codes = expected,
             found: Codes = found,
         ) -> Finding:
@@ -135,7 +137,7 @@ def table_of(array: Array) -> StageResult:
     return tally.result(Coverage.EXHAUSTIVE, ", ".join(what))
 
 
-def _projected(fmt: Format, bits: U32) -> NDArray[np.uint16]:
+def _projected(fmt: Format, bits: _U32) -> NDArray[np.uint16]:
     """Codes of binary32 values given by their bits, through the binary64 projection."""
     with np.errstate(invalid="ignore"):  # signalling NaNs
         return fmt.projection.encode64(bits.view(np.float32).astype(np.float64))
@@ -149,7 +151,7 @@ def _validated(fmt: Format) -> str | None:
     return None
 
 
-def _bits64(values: NDArray[np.float64]) -> U64:
+def _bits64(values: NDArray[np.float64]) -> _U64:
     """Bits of binary64 values, every NaN alike."""
     canonical = np.where(np.isnan(values), np.nan, values)
     return np.ascontiguousarray(canonical).view(np.uint64)
@@ -170,7 +172,7 @@ def decoder(context: Context) -> StageResult:
         silent = context.units.decode(codes, weight, False)
 
         def explain_inactive(
-            i: int, fmt: Format = fmt, instance: str = instance, silent: U64 = silent
+            i: int, fmt: Format = fmt, instance: str = instance, silent: _U64 = silent
         ) -> Finding:
             rows = (("code", code_text(fmt, i)), ("found", f"operand {int(silent[i]):#x}"))
             return Finding(f"an inactive lane of the {instance} must decode to zero", rows)
@@ -182,7 +184,9 @@ def decoder(context: Context) -> StageResult:
     return tally.result(Coverage.EXHAUSTIVE, what)
 
 
-def _passing(tally: Tally, fmt: Format, operands: U64, words: Sequence[int], instance: str) -> None:
+def _passing(
+    tally: Tally, fmt: Format, operands: _U64, words: Sequence[int], instance: str
+) -> None:
     """Codes that processing elements take as they are."""
 
     def explain(i: int) -> Finding:
@@ -198,7 +202,7 @@ def _passing(tally: Tally, fmt: Format, operands: U64, words: Sequence[int], ins
 
 
 def _decoding(
-    tally: Tally, fmt: Format, operands: U64, parameters: Parameters, weight: bool, instance: str
+    tally: Tally, fmt: Format, operands: _U64, parameters: Parameters, weight: bool, instance: str
 ) -> None:
     """Codes whose value the decoder must give."""
     if parameters.float32:
@@ -220,7 +224,7 @@ def _decoding(
 
 
 def _decoded_binary32(
-    fmt: Format, operands: U64
+    fmt: Format, operands: _U64
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected and found values; an operand without its active flag is found as NaN or 0."""
     values = (operands & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.float32)
@@ -229,7 +233,7 @@ def _decoded_binary32(
 
 
 def _decoded_integer(
-    fmt: Format, operands: U64, sig_bits: int
+    fmt: Format, operands: _U64, sig_bits: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected and found values of {exponent, signed significand}; specials must be zero."""
     up = np.uint64(64 - sig_bits)

@@ -14,6 +14,8 @@ from systolab.cosim.simulator.units import Units
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = ["Context", "Effort", "Level"]
+
 
 class Level(StrEnum):
     """How much a check does; what is exhaustive at 8 bits is so at every level."""
@@ -54,7 +56,7 @@ class Effort:
     stalled: int
 
 
-EFFORT = {
+_EFFORT = {
     Level.QUICK: Effort(50_000, 1_000_000, 4, 65_536, 3, 50_000, 1, 64, 40, 120, 30),
     Level.NORMAL: Effort(200_000, 1_000_000, 6, 262_144, 5, 200_000, 4, 256, 200, 600, 150),
     Level.FULL: Effort(
@@ -105,7 +107,7 @@ class Context:
     @property
     def effort(self) -> Effort:
         """Sizes of the sampled parts."""
-        return EFFORT[self.level]
+        return _EFFORT[self.level]
 
     def random(self, stage: str) -> np.random.Generator:
         """A generator of its own for each stage, so that stages can be run alone."""

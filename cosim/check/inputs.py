@@ -8,7 +8,19 @@ from numpy.typing import NDArray
 from systolab.formats.codes import Codes
 from systolab.formats.format import Format
 
-U32 = NDArray[np.uint32]
+__all__ = [
+    "MANY",
+    "SPECIALS",
+    "accumulators",
+    "boundaries",
+    "extreme_codes",
+    "float_operands",
+    "random_binary32",
+    "thinned",
+    "usable_codes",
+]
+
+_U32 = NDArray[np.uint32]
 
 MANY = 4096  # codes that go through the whole machine one by one; single blocks see all of them
 
@@ -42,7 +54,7 @@ SPECIALS = np.array(
 )
 
 
-def boundaries(fmt: Format) -> U32:
+def boundaries(fmt: Format) -> _U32:
     """binary32 bits around every decision of a format's projection, its values, and specials.
 
     Every threshold with its four nearest neighbours on each side, every codebook value with its
@@ -65,12 +77,12 @@ def _keys(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return (bits ^ flip).astype(np.int64)
 
 
-def _from_keys(keys: U32) -> U32:
+def _from_keys(keys: _U32) -> _U32:
     flip = np.where(keys >> np.uint32(31) == 1, np.uint32(0x80000000), np.uint32(0xFFFFFFFF))
     return np.asarray(keys ^ flip, dtype=np.uint32)
 
 
-def random_binary32(rng: np.random.Generator, count: int, fmt: Format) -> U32:
+def random_binary32(rng: np.random.Generator, count: int, fmt: Format) -> _U32:
     """Half of them any bit pattern, half within the format's range."""
     half = count // 2
     anything = rng.integers(0, 1 << 32, count - half, dtype=np.uint32)
@@ -107,7 +119,7 @@ def extreme_codes(fmt: Format) -> Codes:
     return np.array(sorted(chosen), np.uint16)
 
 
-def float_operands(patterns: int) -> U32:
+def float_operands(patterns: int) -> _U32:
     """binary32 operands in the manner of TestFloat: exponents and significands at their edges.
 
     Args:
@@ -125,7 +137,7 @@ def float_operands(patterns: int) -> U32:
     return np.array(values, np.uint32)
 
 
-def accumulators(bits: int, is_float: bool, rng: np.random.Generator, count: int) -> U32:
+def accumulators(bits: int, is_float: bool, rng: np.random.Generator, count: int) -> _U32:
     """Extreme, zero and random accumulators, as words [count, words]."""
     words = -(-bits // 32)
     out = rng.integers(0, 1 << 32, (count, words), dtype=np.uint32)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-U32 = NDArray[np.uint32]
-Integers = NDArray[np.int64] | NDArray[np.object_]  # Python integers where 64 bits are too few
+__all__ = ["from_words", "to_words"]
+
+_U32 = NDArray[np.uint32]
+_Integers = NDArray[np.int64] | NDArray[np.object_]  # Python integers where 64 bits are too few
 
 _SMALL = 62  # bits up to which sums of two numbers are computed in int64
 
 
-def from_words(words: U32, bits: int) -> Integers:
+def from_words(words: _U32, bits: int) -> _Integers:
     """Two's complement numbers of ``bits`` bits from their words [n, words]."""
     if bits <= _SMALL:
         padded = np.zeros((len(words), 2), np.uint32)
@@ -22,7 +24,7 @@ def from_words(words: U32, bits: int) -> Integers:
     return np.array([_signed(x, bits) for x in numbers], dtype=object)
 
 
-def to_words(numbers: Integers, bits: int) -> U32:
+def to_words(numbers: _Integers, bits: int) -> _U32:
     """Words [n, words] of two's complement numbers; bits beyond ``bits`` are zero."""
     count = -(-bits // 32)
     mask = (1 << bits) - 1

@@ -17,7 +17,20 @@ from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel
 from systolab.rtl.kernel.modes import Dimension
 
-F32 = NDArray[np.float32]
+__all__ = [
+    "MOST_BOUNDARIES",
+    "Data",
+    "negated",
+    "pipeline",
+    "random_gemm",
+    "random_kernel",
+    "size",
+    "smallest",
+    "stored",
+    "symmetric",
+]
+
+_F32 = NDArray[np.float32]
 
 _WORK = 4000  # vectors of a random kernel's A stream, at most
 _SCALED_TILES = 48  # tiles of a block-scaled one, which the software sums one by one
@@ -51,7 +64,7 @@ class Data:
             chosen = self.rng.choice(inputs.extreme_codes(fmt), count)
         return stored(chosen, fmt)
 
-    def parameters(self, count: int, length: int) -> tuple[F32, F32, float, float]:
+    def parameters(self, count: int, length: int) -> tuple[_F32, _F32, float, float]:
         """Scale, bias and clamp that spread outputs over the output format, and odd ones."""
         array, rng = self.array, self.rng
         typical = math.sqrt(length) * _rms(array.act) * _rms(array.weight)
@@ -86,7 +99,7 @@ class Data:
             w_scale=self.block_scales(kernel.sw),
         )
 
-    def block_scales(self, pattern: AccessPattern | None) -> F32 | None:
+    def block_scales(self, pattern: AccessPattern | None) -> _F32 | None:
         """Random block scales for stream SA or SW of a block-scaled kernel."""
         return None if pattern is None else block_scales.draw(self.rng, size(pattern))
 
@@ -102,6 +115,7 @@ def _rms(fmt: Format) -> float:
 
 
 def size(pattern: AccessPattern) -> int:
+    """Codes of the smallest memory that a pattern stays within."""
     addresses = pattern.addresses()[pattern.active()]
     return int(addresses.max()) + 1 if addresses.size else 1
 
@@ -231,6 +245,7 @@ def symmetric(fmt: Format) -> Codes:
 
 
 def negated(fmt: Format, codes: Codes) -> Codes:
+    """The codes of the values with the other sign."""
     points = fmt.codebook.points
     wanted = -fmt.values[codes]
     index = np.clip(np.searchsorted(points, wanted), 0, len(points) - 1)
@@ -238,6 +253,7 @@ def negated(fmt: Format, codes: Codes) -> Codes:
 
 
 def smallest(fmt: Format) -> int:
+    """The code of the smallest magnitude that is not zero."""
     book = fmt.codebook
     magnitude = np.where(book.points == 0, np.inf, np.abs(book.points))
     return int(book.codes[int(np.argmin(magnitude))])

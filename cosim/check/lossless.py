@@ -27,6 +27,17 @@ from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 from systolab.rtl.kernel.modes import Mode
 
+__all__ = [
+    "backgrounds",
+    "block_sums",
+    "cancelling",
+    "edge_lengths",
+    "every_code",
+    "nulled",
+    "overflowing",
+    "pairs",
+]
+
 _LONGEST_SCALED = 2048  # longest reduction of block-scaled operands
 
 

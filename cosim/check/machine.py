@@ -18,6 +18,18 @@ from systolab.formats.codes import Codes
 from systolab.rtl.kernel.block_gemm import product_kernel
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = [
+    "Explain",
+    "Machine",
+    "column",
+    "element",
+    "pipeline",
+    "product",
+    "scales",
+    "tile",
+    "whole_kernels",
+]
+
 Explain = Callable[[str, Case], Finding]
 
 _ALL_PAIRS = 1 << 18  # operand pairs up to which all of them are tried

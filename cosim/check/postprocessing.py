@@ -17,8 +17,10 @@ from systolab.cosim.check.value import binary32_text, comparison32
 from systolab.formats.arithmetic import softfloat as sf
 from systolab.formats.dot.postprocess import to_binary32
 
-U32 = NDArray[np.uint32]
-F32 = NDArray[np.float32]
+__all__ = ["postprocessing"]
+
+_U32 = NDArray[np.uint32]
+_F32 = NDArray[np.float32]
 
 
 def postprocessing(context: Context) -> StageResult:
@@ -54,16 +56,16 @@ def postprocessing(context: Context) -> StageResult:
     )
 
 
-def _random(rng: np.random.Generator, count: int) -> U32:
+def _random(rng: np.random.Generator, count: int) -> _U32:
     return rng.integers(0, 1 << 32, count, dtype=np.uint32)
 
 
-def _reference(function: Callable[[F32, F32], F32], a: U32, b: U32) -> U32:
+def _reference(function: Callable[[_F32, _F32], _F32], a: _U32, b: _U32) -> _U32:
     return canonical_bits(function(a.view(np.float32), b.view(np.float32)))
 
 
 def _binary(
-    tally: Tally, signal: str, sign: str, a: U32, b: U32, expected: U32, found: U32
+    tally: Tally, signal: str, sign: str, a: _U32, b: _U32, expected: _U32, found: _U32
 ) -> None:
     def explain(i: int) -> Finding:
         rows = (
@@ -76,7 +78,7 @@ def _binary(
     tally.compare(expected, found, explain)
 
 
-def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32) -> None:
+def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: _U32) -> None:
     limits = [
         *((-np.inf, np.inf), (0.0, np.inf), (-1.0, 1.0), (0.0, 6.0), (-0.0, 0.0), (1.5, 1.5)),
         *((-6.0, -0.75), (0.75, 6.0), (-np.inf, -1e-40), (1e-40, np.inf)),
@@ -94,9 +96,9 @@ def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32)
 
         def explain(
             i: int,
-            values: U32 = values,
-            expected: U32 = expected,
-            found: U32 = found,
+            values: _U32 = values,
+            expected: _U32 = expected,
+            found: _U32 = found,
             low: float = low,
             high: float = high,
         ) -> Finding:
@@ -110,7 +112,7 @@ def _clamp(context: Context, tally: Tally, rng: np.random.Generator, edges: U32)
         tally.compare(expected, found, explain)
 
 
-def _accumulators(context: Context, rng: np.random.Generator) -> U32:
+def _accumulators(context: Context, rng: np.random.Generator) -> _U32:
     """Accumulators (block-scaled: column sums) around every rounding decision [n, words]."""
     bits = context.hardware.parameters.acc_bits
     numbers = _accumulator_values(bits, rng, context.effort.random_floats // 16)

@@ -23,12 +23,14 @@ from systolab.rtl.hardware import handwritten
 from systolab.rtl.hardware.parameters import Operand
 from systolab.rtl.hardware.table_codecs import decoder, encoder
 
+__all__ = ["proof"]
+
 # Widest codes at each level: proofs take about 2 s, 10 s and minutes.
 _BITS = {Level.QUICK: 4, Level.NORMAL: 8, Level.FULL: MAX_TABLE_BITS}
 _SECONDS = {Level.QUICK: 20.0, Level.NORMAL: 60.0, Level.FULL: 600.0}  # for one proof
 _VALUE = "proof_value"
 
-Rows = tuple[tuple[str, str], ...]
+_Rows = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class _Claim:
     top: str
     table: Mapping[str, str]
     other: Mapping[str, str]
-    rows: Callable[[Step], Rows]
+    rows: Callable[[Step], _Rows]
 
     def finding(self, step: Step) -> Finding:
         """A difference."""
@@ -154,7 +156,7 @@ def _claim(context: Context, block: str, fmt: Format, kind: str) -> _Claim:
     other = closed if closed is not None and files[name] == table[name] else files[name]
     sides = [{**table, **files, **table}, {**files, name: other}]
     compared = top
-    rows: Callable[[Format, Step], Rows] = _encoder_rows
+    rows: Callable[[Format, Step], _Rows] = _encoder_rows
     if block != "encoder" and parameters.float32:
         rows = _binary32_rows
     elif block != "encoder":
@@ -197,7 +199,7 @@ endmodule
     return text, width
 
 
-def _encoder_rows(fmt: Format, step: Step) -> Rows:
+def _encoder_rows(fmt: Format, step: Step) -> _Rows:
     text = binary32_text(step.inputs.get("value_i", 0))
     if not step.inputs.get("valid_i", 1):
         text += ", not valid"
@@ -209,8 +211,8 @@ def _code_row(fmt: Format, step: Step) -> tuple[str, str]:
     return "code", code_text(fmt, step.inputs.get("code_i", 0)) + inactive
 
 
-def _value_rows(width: int) -> Callable[[Format, Step], Rows]:
-    def rows(fmt: Format, step: Step) -> Rows:
+def _value_rows(width: int) -> Callable[[Format, Step], _Rows]:
+    def rows(fmt: Format, step: Step) -> _Rows:
         expected, found = (
             exact(float(_signed(side["value_o"], width)) * fmt.quantum)
             for side in (step.gold, step.gate)
@@ -220,7 +222,7 @@ def _value_rows(width: int) -> Callable[[Format, Step], Rows]:
     return rows
 
 
-def _binary32_rows(fmt: Format, step: Step) -> Rows:
+def _binary32_rows(fmt: Format, step: Step) -> _Rows:
     expected, found = (
         binary32_text(word & 0xFFFF_FFFF) + ("" if word >> 32 else ", inactive")
         for word in (step.gold["operand_o"], step.gate["operand_o"])

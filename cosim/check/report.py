@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 from systolab.cosim.terminal.shown import Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
 
+__all__ = ["Coverage", "Finding", "JsonValue", "Report", "StageResult"]
+
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
 

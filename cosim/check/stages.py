@@ -16,6 +16,8 @@ from systolab.rtl.hardware import handwritten
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = ["STAGES", "Part", "Request", "Stage", "check", "stages_of"]
+
 
 class Part(StrEnum):
     """What has to be built before a stage can run."""

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from systolab.cosim.simulator.units import Units
 from systolab.formats.arithmetic import softfloat
 
-U32 = NDArray[np.uint32]
+__all__ = ["Difference", "Verdict", "accumulators", "operands", "pairs", "verify"]
 
-CHUNK = 1 << 20
+_U32 = NDArray[np.uint32]
+
+_CHUNK = 1 << 20
 
 _EDGES = np.array([0, 1, 2, 23, 24, 25, 103, 126, 127, 128, 151, 230, 253, 254, 255], np.uint32)
 _NAN = np.uint32(0x7FC0_0000)
@@ -62,7 +64,7 @@ def verify(units: Units, vectors: int, seed: int = 0) -> Verdict:
     return Verdict(vectors, differing, first)
 
 
-def operands(rng: np.random.Generator, count: int) -> U32:
+def operands(rng: np.random.Generator, count: int) -> _U32:
     """Single binary32 operands."""
     sign = rng.integers(0, 2, count, dtype=np.uint32) << np.uint32(31)
     exponent = np.where(
@@ -80,7 +82,7 @@ def operands(rng: np.random.Generator, count: int) -> U32:
     return np.asarray(sign | exponent << np.uint32(23) | fraction, dtype=np.uint32)
 
 
-def pairs(rng: np.random.Generator, count: int) -> tuple[U32, U32]:
+def pairs(rng: np.random.Generator, count: int) -> tuple[_U32, _U32]:
     """Pairs of operands, a third of them nearly cancelling."""
     a, b = operands(rng, count), operands(rng, count)
     distance = rng.integers(0, 1 << 26, count, dtype=np.uint32) >> rng.integers(
@@ -105,11 +107,11 @@ def accumulators(rng: np.random.Generator, bits: int, count: int) -> NDArray[np.
 
 def _results(
     units: Units, vectors: int, seed: int
-) -> Iterator[tuple[str, tuple[NDArray[np.integer], ...], U32, U32]]:
+) -> Iterator[tuple[str, tuple[NDArray[np.integer], ...], _U32, _U32]]:
     parameters = units.hardware.parameters
     rng = np.random.default_rng(seed)
-    for start in range(0, vectors, CHUNK):
-        count = min(CHUNK, vectors - start)
+    for start in range(0, vectors, _CHUNK):
+        count = min(_CHUNK, vectors - start)
         a, b = pairs(rng, count)
         sums, products = units.binary32(a, b)
         x, y = a.view(np.float32), b.view(np.float32)
@@ -123,6 +125,6 @@ def _results(
         yield "convert", (acc,), _canonical(expected), units.convert(words & masks)
 
 
-def _canonical(values: NDArray[np.float32]) -> U32:
+def _canonical(values: NDArray[np.float32]) -> _U32:
     bits = values.view(np.uint32)
     return np.where(np.isnan(values), _NAN, bits)

@@ -10,6 +10,16 @@ import numpy as np
 from systolab.formats.format import Format
 from systolab.formats.projection.projection import binary32_key
 
+__all__ = [
+    "binary32_text",
+    "code_text",
+    "comparison",
+    "comparison32",
+    "exact",
+    "steps_between",
+    "ulps_between",
+]
+
 _LONG = 24  # digits of a fraction that are still easier to read than a power of two
 
 

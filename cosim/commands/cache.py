@@ -3,10 +3,12 @@
 import argparse
 import time
 
-from systolab.cosim.simulator.build import cache_directory, cached_builds, prune
+from systolab.cosim.simulator.cache import cache_directory, cached_builds, prune
 from systolab.cosim.terminal.console import show
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.errors import SystolabError
+
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
 
 NAME = "cache"
 HELP = "show the cache of built models, or prune it"

@@ -14,6 +14,8 @@ from systolab.cosim.terminal.console import steps
 from systolab.formats.errors import SystolabError
 from systolab.rtl.codecs import Codec
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "check"
 HELP = "compare the software and the RTL of a number format: table, blocks, kernels, cycles"
 

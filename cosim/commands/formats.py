@@ -9,6 +9,8 @@ from systolab.cosim.terminal.shown import Part, Shown
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.describe.comparison import compare_adaptivfloat
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "formats"
 HELP = "list the families of number formats"
 

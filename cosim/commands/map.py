@@ -8,6 +8,8 @@ from systolab.cosim.commands import options
 from systolab.cosim.terminal.console import status
 from systolab.glenside.dot import to_dot
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "map"
 HELP = "compile a network: dataflow, layouts and predicted cycles of every layer, and the reasons"
 

@@ -12,6 +12,8 @@ from systolab.formats import QuantizedTensor
 from systolab.formats.errors import SystolabError
 from systolab.formats.scaling.calibration import CalibrationMethod
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "quantize"
 HELP = "quantise a NumPy file and report the error"
 

@@ -7,6 +7,8 @@ from systolab.cosim.api.hardware import hardware
 from systolab.cosim.commands import options
 from systolab.cosim.terminal.console import show
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "rtl"
 HELP = "write the SystemVerilog of an array, with a testbench that needs no Python"
 

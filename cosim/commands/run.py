@@ -14,6 +14,8 @@ from systolab.cosim.terminal.console import steps
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import hardware
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "run"
 HELP = "run a network on the software model and on generated RTL, and compare every code and cycle"
 

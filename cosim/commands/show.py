@@ -9,6 +9,8 @@ from systolab.formats import get
 from systolab.formats.describe.plot import plot
 from systolab.formats.errors import SystolabError
 
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
 NAME = "show"
 HELP = "show a number format: range, precision, special codes, exactness, encodings"
 

@@ -23,6 +23,8 @@ from systolab.formats.errors import SystolabError
 from systolab.rtl.kernel.block_gemm import product_kernel
 from systolab.rtl.kernel.modes import Dimension
 
+__all__ = ["WAVES", "Divergence"]
+
 WAVES = "systolab-divergence"  # folder of the waveforms, if no other is named
 
 _LONGEST = 20_000  # cycles of a case whose whole waveform is read

@@ -17,7 +17,9 @@ from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl.kernel.kernel import AccessPattern, Array
 
-DEFAULT_RUNS = 1500
+__all__ = ["Minimised", "minimise"]
+
+_DEFAULT_RUNS = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class _Search:
 
 
 def minimise(
-    case: Case, array: Array, expected: Device, found: Device, limit: int = DEFAULT_RUNS
+    case: Case, array: Array, expected: Device, found: Device, limit: int = _DEFAULT_RUNS
 ) -> Minimised | None:
     """The smallest case found that still differs in the same way (codes or cycles).
 

@@ -35,7 +35,19 @@ from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import Array
 
-Argument = bool | NDArray[np.generic]
+__all__ = [
+    "ABSENT",
+    "EXPLAINED",
+    "KILLED",
+    "PROVED",
+    "SURVIVED",
+    "Campaign",
+    "Verdict",
+    "campaign",
+    "choose",
+]
+
+_Argument = bool | NDArray[np.generic]
 
 KILLED, SURVIVED, ABSENT = "killed", "survived", "not in this design"
 PROVED, EXPLAINED = "proven equivalent", "explained"
@@ -218,7 +230,7 @@ class _Suite:
         self._units = units
         self._device = hardware_model(context.array, model)
         self._cases: list[tuple[str, Case, Outcome]] = []
-        self._calls: list[tuple[str, str, tuple[Argument, ...], object]] = []
+        self._calls: list[tuple[str, str, tuple[_Argument, ...], object]] = []
         self._stage = ""
         self._last: dict[str, int] = {}
         expect = context.software
@@ -250,7 +262,7 @@ class _Suite:
         # Small cases first: most faults show at once.
         self._cases.sort(key=lambda item: item[2].cycles)
 
-    def _record(self, method: str, arguments: tuple[Argument, ...], result: object) -> None:
+    def _record(self, method: str, arguments: tuple[_Argument, ...], result: object) -> None:
         self._calls.append((self._stage, method, arguments, result))
 
     def killer(self, number: int, block: str = "") -> str | None:
@@ -285,7 +297,7 @@ class _Recorder:
     """Units whose calls are passed on and recorded."""
 
     def __init__(
-        self, units: Units, record: Callable[[str, tuple[Argument, ...], object], None]
+        self, units: Units, record: Callable[[str, tuple[_Argument, ...], object], None]
     ) -> None:
         self._units = units
         self._record = record
@@ -295,7 +307,7 @@ class _Recorder:
         if not callable(attribute):
             return attribute
 
-        def call(*arguments: Argument, **options: Argument) -> object:
+        def call(*arguments: _Argument, **options: _Argument) -> object:
             values = (*arguments, *options.values())
             result = attribute(*arguments, **options)
             self._record(name, values, result)

@@ -17,6 +17,8 @@ from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.top import TOP
 from systolab.rtl.kernel.kernel import MAX_GUARDS, MAX_LOOPS
 
+__all__ = ["REASONS", "Reason", "module_parameters", "proved_equal", "reason"]
+
 
 @dataclass(frozen=True)
 class Reason:

@@ -19,8 +19,22 @@ from pathlib import Path
 
 from systolab.formats.errors import SystolabError
 
-PACKAGE = "systolab_mutant_pkg"
-SELECTED = f"{PACKAGE}::selected"
+__all__ = [
+    "SELECTED",
+    "Expression",
+    "Mutant",
+    "Token",
+    "expressions",
+    "mutants",
+    "mutated",
+    "package",
+    "schema",
+    "tokens",
+    "variants",
+]
+
+_PACKAGE = "systolab_mutant_pkg"
+SELECTED = f"{_PACKAGE}::selected"
 
 _TOKEN = re.compile(
     r"""
@@ -472,8 +486,8 @@ def package() -> str:
     """The package that holds the number of the selected mutant, set through a DPI function."""
     return (
         "// Selects one mutant; 0 selects none.\n"
-        f"package {PACKAGE};\n"
+        f"package {_PACKAGE};\n"
         '  import "DPI-C" function int systolab_selected_mutant();\n'
         "  int selected = systolab_selected_mutant();\n"
-        f"endpackage : {PACKAGE}\n"
+        f"endpackage : {_PACKAGE}\n"
     )

@@ -18,7 +18,9 @@ from systolab.rtl.kernel.block_gemm import block_length
 from systolab.rtl.kernel.block_streams import a_step, w_step
 from systolab.rtl.kernel.kernel import Array, Kernel
 
-F32 = NDArray[np.float32]
+__all__ = ["host_work", "in_blocks", "scale_memories"]
+
+_F32 = NDArray[np.float32]
 
 
 def host_work(array: Array) -> str:
@@ -31,7 +33,7 @@ def host_work(array: Array) -> str:
     )
 
 
-def in_blocks(operand: Operand, fmt: Format, tensor: Tensor) -> tuple[Codes, F32]:
+def in_blocks(operand: Operand, fmt: Format, tensor: Tensor) -> tuple[Codes, _F32]:
     """A tensor in blocks along the operand's dimension, laid out as the operand wants it.
 
     Args:
@@ -50,8 +52,8 @@ def in_blocks(operand: Operand, fmt: Format, tensor: Tensor) -> tuple[Codes, F32
 
 
 def scale_memories(
-    kernel: Kernel, a: F32 | None, w: F32 | None
-) -> tuple[F32, F32] | tuple[None, None]:
+    kernel: Kernel, a: _F32 | None, w: _F32 | None
+) -> tuple[_F32, _F32] | tuple[None, None]:
     """Memories of streams SA and SW, from the scales of A's and W's codes by address."""
     if a is None or w is None:
         return None, None

@@ -11,6 +11,8 @@ from systolab.formats.scaling.calibration import Calibration
 from systolab.glenside.network.network import Network, Tensor
 from systolab.glenside.operators import host
 
+__all__ = ["Scales", "Use", "WeightScales"]
+
 Use = tuple[str, Format]
 
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from systolab.glenside.program import KernelStep
 from systolab.rtl.kernel.kernel import AccessPattern
 
-Ints = NDArray[np.int64]
+__all__ = ["Channels", "channels"]
+
+_Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Channels:
     """
 
     axis: int
-    index: Ints
+    index: _Ints
 
 
 def channels(step: KernelStep) -> Channels | None:
@@ -83,7 +85,7 @@ def _only(pattern: AccessPattern, outer: Sequence[int], count: int) -> AccessPat
     return AccessPattern(pattern.base, loops, pattern.lane, guards)
 
 
-def _index(element: Ints, p: Ints, shape: Sequence[int], axis: int) -> Ints | None:
+def _index(element: _Ints, p: _Ints, shape: Sequence[int], axis: int) -> _Ints | None:
     """Index along an axis for every index of P, None where it is not one.
 
     Args:

@@ -16,14 +16,25 @@ from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
 
+__all__ = [
+    "Dataset",
+    "DigitsSplit",
+    "Inputs",
+    "Samples",
+    "Shapes",
+    "Source",
+    "digits_split",
+    "load",
+]
+
 Shapes = Mapping[str, tuple[int, ...]]
 Inputs = dict[str, NDArray[np.float32]]
 Samples: TypeAlias = NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
 Source: TypeAlias = str | Path | Samples | None
 
-DEFAULT_IMAGES = 100
-MAX_CALIBRATION = 128
-RANDOM_CALIBRATION = 32
+_DEFAULT_IMAGES = 100
+_MAX_CALIBRATION = 128
+_RANDOM_CALIBRATION = 32
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,10 @@ def digits_split() -> DigitsSplit:
     test = np.arange(len(x)) % 3 == 0
     other_x, other_y = x[~test], y[~test]
     return DigitsSplit(
-        other_x[:MAX_CALIBRATION],
-        other_y[:MAX_CALIBRATION],
-        other_x[MAX_CALIBRATION:],
-        other_y[MAX_CALIBRATION:],
+        other_x[:_MAX_CALIBRATION],
+        other_y[:_MAX_CALIBRATION],
+        other_x[_MAX_CALIBRATION:],
+        other_y[_MAX_CALIBRATION:],
         x[test],
         y[test],
     )
@@ -91,7 +102,7 @@ def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Datas
     if images is not None and images < 1:
         raise SystolabError(f"--images must be at least 1, not {images}")
     if source is None:
-        return _random(shapes, images or DEFAULT_IMAGES, seed)
+        return _random(shapes, images or _DEFAULT_IMAGES, seed)
     if isinstance(source, str) and source == "digits":
         name, shape = _only_input(shapes, what := "--data digits")
         split = digits_split()
@@ -131,7 +142,7 @@ def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
     def call() -> Inputs:
         return {n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()}
 
-    calibration = [call() for _ in range(RANDOM_CALIBRATION)]
+    calibration = [call() for _ in range(_RANDOM_CALIBRATION)]
     return Dataset(f"random, seed {seed}", calibration, [call() for _ in range(images)], None)
 
 
@@ -173,7 +184,7 @@ def _samples(
         raise SystolabError(f"{what}: x must be finite in binary32, not NaN or infinite")
     batch = _batch(shape, x, what)
     labels = None if y is None else _labels(y, len(x), what)
-    part = min(len(x) // 4, MAX_CALIBRATION)
+    part = min(len(x) // 4, _MAX_CALIBRATION)
     part -= part % batch
     if part == 0:
         raise SystolabError(f"{what}: x must have at least {4 * batch} samples, not {len(x)}")
@@ -221,7 +232,7 @@ def _limit(
 ) -> tuple[list[Inputs], NDArray[np.int64] | None]:
     """Keep the first `images` samples, in whole calls."""
     batch = _batch(shape, x, what)
-    wanted = min(images or DEFAULT_IMAGES, len(x))
+    wanted = min(images or _DEFAULT_IMAGES, len(x))
     wanted -= wanted % batch
     if wanted == 0:
         raise SystolabError(f"--images must be at least {batch}, the network's batch size")

@@ -24,6 +24,8 @@ from systolab.rtl.kernel.kernel import Array
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import traffic
 
+__all__ = ["Chain", "Emulator", "Mismatch", "Observed", "Stopwatch", "Tally", "run"]
+
 
 class Emulator:
     """The software model as a device that remembers which engines ran."""

@@ -12,6 +12,8 @@ from systolab.formats.format import Format
 from systolab.formats.projection.codebook import Neighbours
 from systolab.formats.scaling.scaling import Scaling
 
+__all__ = ["FixedBias"]
+
 
 class FixedBias(Format):
     """Another format's values times ``2**bias``, never scaled to the data.

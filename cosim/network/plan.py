@@ -17,15 +17,17 @@ from systolab.glenside.lowering.stream_layout import StreamLayout
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.program import CopyStep, KernelStep, Operand, Program, Step
 
-F32 = NDArray[np.float32]
+__all__ = ["Parameters", "Plan", "Stored"]
+
+_F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Parameters:
     """Post-processing of a kernel: scale and bias by index of stream P, and the clamp."""
 
-    scale: F32
-    bias: F32
+    scale: _F32
+    bias: _F32
     lo: float
     hi: float
 
@@ -38,14 +40,14 @@ class Stored:
     layout: Layout | StreamLayout
     shape: tuple[int, ...]
     format: Format
-    scale: F32  # of the tensor, or broadcastable to it
-    block_scales: F32 | None = None  # by address, where blocks share a scale
+    scale: _F32  # of the tensor, or broadcastable to it
+    block_scales: _F32 | None = None  # by address, where blocks share a scale
 
     def codes(self) -> Codes:
         """Codes of the tensor, in its logical shape."""
         return self.layout.unpack(self.memory, self.shape)
 
-    def real(self) -> F32:
+    def real(self) -> _F32:
         """Values of the tensor in binary32, in its logical shape."""
         return QuantizedTensor(self.codes(), self.scale, self.format).dequantize()
 
@@ -113,7 +115,7 @@ class Plan:
         found = self._channels.get(step.name)
         return None if found is None else found.axis
 
-    def weight_scale(self, step: KernelStep) -> F32:
+    def weight_scale(self, step: KernelStep) -> _F32:
         """Return the scale of a kernel's weights: shape (), or along `channel_axis`.
 
         In a block-scaled array it is 1: what the weights have more is in their blocks.
@@ -122,7 +124,7 @@ class Plan:
             return np.asarray(np.float32(1))
         return self._scale(step.w.tensor, self.array.weight, self.channel_axis(step))
 
-    def _scale(self, tensor: str, fmt: Format, axis: int | None) -> F32:
+    def _scale(self, tensor: str, fmt: Format, axis: int | None) -> _F32:
         if axis is not None:
             return self.scales.channels(tensor, fmt, axis)
         return np.asarray(self.scales(tensor, fmt))

@@ -18,7 +18,9 @@ from systolab.formats.errors import SystolabError
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
 
-COLUMNS = (
+__all__ = ["Accuracy", "Report", "Row", "assemble", "rows", "sqnr", "verdict"]
+
+_COLUMNS = (
     Column("layer"),
     Column("operator", narrow=Narrow.WRAP),
     Column("output shape", narrow=Narrow.MOVE),
@@ -32,7 +34,7 @@ COLUMNS = (
     Column("differ", right=True),
     Column("SQNR dB", right=True),
 )
-SHORT = {mode.value: mode.description.short for mode in Mode}
+_SHORT = {mode.value: mode.description.short for mode in Mode}
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Report(Shown):
             f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
             f"({self.data})",
             "",
-            Table(COLUMNS, [_cells(x) for x in self.layers]),
+            Table(_COLUMNS, [_cells(x) for x in self.layers]),
             "",
             Facts(facts),
             Verdict(verdict(self), self.identical, label="verdict"),
@@ -292,7 +294,7 @@ def _cells(row: Row) -> list[str]:
         row.name,
         row.operator,
         "x".join(map(str, row.shape)) or "scalar",
-        SHORT.get(row.dataflow, row.dataflow),
+        _SHORT.get(row.dataflow, row.dataflow),
         row.input_layout or "-",
         row.output_layout or "-",
         number(row.macs, ",d"),

@@ -1,15 +1,12 @@
 """Builds of Verilated arrays, cached by content.
 
 A build is a directory named by the hash of everything that goes into it: sources, driver, flags and
-tool versions. It is made beside its final place, under a lock, and renamed when complete, so an
-interrupted build leaves nothing that a later one would trust, and two at once both succeed. The
-Verilator runtime, the slowest part, is compiled once for each compiler and kept in the same way.
+tool versions. The Verilator runtime, the slowest part, is compiled once for each compiler and kept
+in the same way.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -20,26 +17,33 @@ import platform
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from systolab.cosim.simulator.cache import (
+    DESCRIPTION,
+    MODELS,
+    RUNTIMES,
+    cache_directory,
+    cached,
+)
 from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.top import TOP
 
-LIBRARY = "model.so"
-DESCRIPTION = "build.json"
+__all__ = [
+    "Build",
+    "Options",
+    "build",
+    "build_library",
+]
+
+_LIBRARY = "model.so"
 
 _DRIVER = Path(__file__).parent / "native" / "driver.cpp"
 _ADAPTER = Path(__file__).parent / "pyverilator_adapter.py"
-_MODELS = "models"
-_RUNTIMES = "runtime"
-_LOCKS = "locks"
-_PARTIAL = ".partial"
 _COMPILE = (
     "-std=c++17",
     "-fPIC",
@@ -97,7 +101,8 @@ class Build:
 
     @property
     def library(self) -> Path:
-        return self.directory / LIBRARY
+        """The shared library."""
+        return self.directory / _LIBRARY
 
 
 @dataclass(frozen=True)
@@ -113,15 +118,6 @@ class Options:
     trace: bool = False
     wrap: bool = True
     mutants: bool = False
-
-
-def cache_directory() -> Path:
-    """Root of the build cache: ``$SYSTOLAB_CACHE``, else ``systolab`` in the user's cache."""
-    explicit = os.environ.get("SYSTOLAB_CACHE")
-    if explicit:
-        return Path(explicit).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "systolab"
 
 
 def build(hardware: Hardware, options: Options = Options()) -> Build:
@@ -231,7 +227,7 @@ def build_library(
                 tools.compiler,
                 "-shared",
                 "-o",
-                str(directory / LIBRARY),
+                str(directory / _LIBRARY),
                 *map(str, objects),
                 "-pthread",
             ]
@@ -240,8 +236,8 @@ def build_library(
         text = json.dumps(dict(description), indent=1, sort_keys=True) + "\n"
         (directory / DESCRIPTION).write_text(text, encoding="utf-8")
 
-    directory, cached = _cached(_MODELS, key, LIBRARY, make)
-    return Build(key, directory, cached)
+    directory, found = cached(MODELS, key, _LIBRARY, make)
+    return Build(key, directory, found)
 
 
 def _merge(
@@ -359,122 +355,8 @@ def _runtime(tools: _Tools, trace: bool) -> Path:
         unit.write_text(text, encoding="utf-8")
         _compile(tools, unit, _RUNTIME, directory, trace)
 
-    directory, _ = _cached(_RUNTIMES, state.hexdigest()[:32], "runtime.o", make)
+    directory, _ = cached(RUNTIMES, state.hexdigest()[:32], "runtime.o", make)
     return directory / "runtime.o"
-
-
-def _cached(kind: str, key: str, witness: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
-    """Directory of an entry, made if it is not there, and whether it was."""
-    root = cache_directory()
-    final = root / kind / key
-    if (final / witness).is_file():
-        with suppress(OSError):  # a cache that cannot be written may still be used
-            os.utime(final)
-        return final, True
-    try:
-        (root / kind).mkdir(parents=True, exist_ok=True)
-        with _lock(root, f"{kind}-{key}"):
-            if (final / witness).is_file():
-                return final, True
-            temporary = root / kind / f"{key}{_PARTIAL}"
-            for stale in (temporary, final):
-                shutil.rmtree(stale, ignore_errors=True)
-            temporary.mkdir()
-            try:
-                make(temporary)
-                temporary.rename(final)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise _storage_error(root, error) from error
-    return final, False
-
-
-@contextmanager
-def _lock(root: Path, name: str, wait: bool = True) -> Iterator[None]:
-    """Hold an entry's lock; raises BlockingIOError where it is taken and ``wait`` is false."""
-    folder = root / _LOCKS
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-
-
-@dataclass(frozen=True)
-class CachedBuild:
-    """A model in the cache.
-
-    Attributes:
-        key: hash of everything that went in.
-        description: what was built.
-        size: bytes.
-        used: time of the last use, seconds since the epoch.
-    """
-
-    key: str
-    description: Mapping[str, object]
-    size: int
-    used: float
-
-
-def cached_builds() -> list[CachedBuild]:
-    """Models in the cache, the last used first."""
-    builds = []
-    for folder in _entries(_MODELS):
-        try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            used = folder.stat().st_mtime
-        except (OSError, ValueError):
-            continue  # being made, or just removed
-        builds.append(CachedBuild(folder.name, description, _size(folder), used))
-    return sorted(builds, key=lambda build: (-build.used, build.key))
-
-
-def prune(age: float) -> tuple[int, int]:
-    """Remove what was not used for ``age`` seconds, and what interrupted builds left.
-
-    Entries that are being built stay.
-
-    Returns:
-        Models removed, and bytes freed.
-
-    Raises:
-        SystolabError: the cache cannot be written.
-    """
-    root = cache_directory()
-    count, freed = 0, 0
-    try:
-        for kind in (_MODELS, _RUNTIMES):
-            for folder in _entries(kind):
-                partial = folder.suffix == _PARTIAL
-                if not partial and time.time() - folder.stat().st_mtime < age:
-                    continue
-                with suppress(BlockingIOError), _lock(root, f"{kind}-{folder.stem}", wait=False):
-                    size = _size(folder)
-                    shutil.rmtree(folder)
-                    freed += size
-                    count += kind == _MODELS and not partial
-    except OSError as error:
-        raise _storage_error(root, error) from error
-    return count, freed
-
-
-def _entries(kind: str) -> list[Path]:
-    folder = cache_directory() / kind
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _storage_error(root: Path, error: OSError) -> SystolabError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SystolabError(f"Build cache must have free disk space, not a full disk: {root}")
-    return SystolabError(
-        f"Build cache must be a writable directory, not {root} ({error.strerror}); "
-        f"SYSTOLAB_CACHE chooses another"
-    )
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:

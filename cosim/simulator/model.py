@@ -19,6 +19,8 @@ from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array
 from systolab.rtl.timing.traffic import Traffic
 
+__all__ = ["Execution", "HardwareFaultError", "Model", "Waveform", "load_library"]
+
 _STREAMS = {1: "A", 2: "W", 3: "O"}  # faults of native/job.h by the stream they are of
 _HANG = 4
 _TRACE = 5

@@ -15,6 +15,8 @@ from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = ["Peek", "Poke", "Ports"]
+
 Peek = Callable[[str], int]
 Poke = Callable[[str, int], None]
 

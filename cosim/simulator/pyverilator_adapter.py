@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyverilator import PyVerilator
 
+__all__ = ["handle", "open_model", "wrapper_source"]
+
 _PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)(?:,\d+)?\);")
 _SIGNAL = re.compile(
     r"^ *(?:CData|SData|IData|QData|VlWide<\d+>)/\*(\d+):(\d+)\*/ (\w+__DOT__\w+);", re.MULTILINE

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
+__all__ = ["PERIOD", "Signal", "Waves", "read", "save_file"]
+
 PERIOD = 10  # time steps of a cycle; signals are settled at its beginning
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len, chop_cells
 
 __all__ = ["Column", "Narrow", "Table", "fold", "headings", "printable"]
 
-GAP = "  "
+_GAP = "  "
 _WRAP_AT_LEAST = 24  # characters of prose in a line that still read well
 
 
@@ -143,7 +143,7 @@ class Table:
         lines = []
         if self._has_heading:
             lines += self._row(group, heading, widths)
-            lines.append(GAP.join("-" * width for width in widths))
+            lines.append(_GAP.join("-" * width for width in widths))
         others = [n for n, i in enumerate(group) if i >= self.keys]
         for row in body:
             if len(group) == len(self.columns) or not others or any(row[n] for n in others):
@@ -172,7 +172,7 @@ class Table:
                 text = part[n] if n < len(part) else ""
                 space = " " * (width - cell_len(text))
                 parts.append(space + text if self.columns[i].right else text + space)
-            lines.append(GAP.join(parts).rstrip())
+            lines.append(_GAP.join(parts).rstrip())
         return lines
 
 
@@ -211,7 +211,7 @@ def fold(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + len(GAP) * (len(widths) - 1)
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _cell(tag: str, text: str, column: Column) -> str:

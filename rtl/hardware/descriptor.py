@@ -16,6 +16,8 @@ from systolab.rtl.hardware.configuration import ADDRESSES, GUARDS, LOOPS, Unit, 
 from systolab.rtl.kernel.kernel import MAX_LOOPS, AccessPattern, Kernel
 from systolab.rtl.kernel.modes import Dimension
 
+__all__ = ["descriptor", "surrounded"]
+
 _WORD = 0xFFFF_FFFF
 
 

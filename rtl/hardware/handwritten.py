@@ -16,6 +16,8 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.rtl.kernel.kernel import Array
 
+__all__ = ["BLOCKS", "Source", "decoder", "element", "encoder", "multiply_add", "passing", "used"]
+
 BLOCKS = ("decoder", "encoder", "pe", "pe_float32")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -26,7 +26,7 @@ __all__ = ["Hardware", "hardware"]
 _MAC = "systolab_mac"
 _STATIC = Path(__file__).parents[1] / "sv"
 
-Files = dict[str, str]
+_Files = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:
     }
     parameters = specialise(array)
     # What comes later takes the place of what is there.
-    files: Files = {
+    files: _Files = {
         **_static(),
         **{source.file: source.text for source in own.values()},
         **_multiply_add(array, parameters, own),
@@ -102,13 +102,13 @@ def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:
     return Hardware(array, parameters, files)
 
 
-def _static() -> Files:
+def _static() -> _Files:
     """The modules that are the same for every array."""
     paths = sorted(_STATIC.rglob("*.sv"), key=lambda path: path.name)
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
-def _multiply_add(array: Array, parameters: Parameters, own: Mapping[str, Source]) -> Files:
+def _multiply_add(array: Array, parameters: Parameters, own: Mapping[str, Source]) -> _Files:
     """The multiply-add around a processing element that the formats bring along."""
     if "pe" not in own:
         return {}
@@ -123,7 +123,7 @@ def _decoder(
     parameters: Parameters,
     own: Mapping[str, Source],
     forms: Mapping[str, Shape | None],
-) -> Files:
+) -> _Files:
     """One operand's decoder: passing codes on, the format's own, in closed form, or a table."""
     name = f"systolab_{block}"
     is_weight = block == "weight_decoder"
@@ -141,7 +141,7 @@ def _decoder(
     return {f"{name}.sv": text}
 
 
-def _encoder(array: Array, own: Mapping[str, Source], forms: Mapping[str, Shape | None]) -> Files:
+def _encoder(array: Array, own: Mapping[str, Source], forms: Mapping[str, Shape | None]) -> _Files:
     """The encoder: the format's own, in closed form, or a table."""
     name = "systolab_out_encoder"
     form = forms["encoder"]

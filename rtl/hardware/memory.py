@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from systolab.formats.codes import Codes
 
+__all__ = ["binary32_words", "memory_lines"]
+
 
 def memory_lines(codes: Codes, line: int, bits: int) -> list[int]:
     """Lines of a memory: codes packed without gaps, the first in the lowest bits.

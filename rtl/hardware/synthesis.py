@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from systolab.rtl.hardware.top import TOP
 
+__all__ = ["NETLIST", "SCRIPT", "STATISTICS", "synthesis_script"]
+
 SCRIPT = "synth.ys"
 NETLIST = "netlist.v"
 STATISTICS = "synth.txt"

@@ -25,6 +25,8 @@ from systolab.rtl.kernel.kernel import AccessPattern, Array
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
 
+__all__ = ["BENCH", "MAKEFILE", "Vectors", "example_vectors", "readme", "testbench"]
+
 BENCH = "systolab_tb"
 
 

@@ -12,6 +12,7 @@ TOP = "systolab_top"
 
 
 def top(array: Array, parameters: Parameters) -> str:
+    """Source of the top module."""
     settings = {
         "Rows": array.rows,
         "Cols": array.cols,

@@ -14,6 +14,8 @@ from systolab.rtl.kernel.gemm import Loop, Strides, gemm_kernel, summed_lanes
 from systolab.rtl.kernel.kernel import Array, Kernel
 from systolab.rtl.kernel.modes import DEFAULT_MODE, Mode
 
+__all__ = ["BlockGemm", "block_gemm", "block_gemm_kernel", "block_length", "product_kernel"]
+
 
 @dataclass(frozen=True)
 class BlockGemm:

@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from systolab.rtl.kernel.kernel import AccessPattern, Kernel
 
+__all__ = ["a_step", "w_step", "with_scales"]
+
 
 def with_scales(kernel: Kernel) -> Kernel:
     """A kernel of a mode that takes block scales, with streams SA and SW for its operands.

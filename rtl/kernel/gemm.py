@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Guard, Kernel
 from systolab.rtl.kernel.modes import DEFAULT_MODE, Dimension, Mode
 
+__all__ = ["Loop", "MatrixNest", "Strides", "gemm_kernel", "summed_lanes"]
+
 Strides = tuple[int, int]
 
 

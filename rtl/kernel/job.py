@@ -12,6 +12,8 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.rtl.kernel.kernel import Array, Kernel
 
+__all__ = ["F32", "Job"]
+
 F32 = NDArray[np.float32]
 
 

@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from systolab.formats.arithmetic.accumulator import Accumulator
     from systolab.formats.format import Format
 
+__all__ = [
+    "ADDRESS_LIMIT",
+    "MAX_GUARDS",
+    "MAX_LENGTH",
+    "MAX_LOOPS",
+    "MAX_SIDE",
+    "AccessPattern",
+    "Array",
+    "Guard",
+    "Kernel",
+    "affine",
+    "parse_array",
+]
+
 MAX_SIDE = 64  # rows or columns of an array
 MAX_LOOPS = 12  # loops of one stream
 MAX_GUARDS = 4  # guards of one stream
@@ -60,14 +74,17 @@ class AccessPattern:
 
     @property
     def lengths(self) -> tuple[int, ...]:
+        """Lengths of the loops, outermost first."""
         return tuple(length for length, _ in self.loops)
 
     @property
     def strides(self) -> tuple[int, ...]:
+        """Strides of the loops in codes, outermost first."""
         return tuple(stride for _, stride in self.loops)
 
     @property
     def lanes(self) -> int:
+        """How many lanes a vector has."""
         return self.lane[0]
 
     @property

@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
+__all__ = ["DEFAULT_MODE", "DESCRIPTIONS", "Description", "Dimension", "Mode", "Walk"]
+
 
 class Dimension(StrEnum):
     """The five kinds of loops of a kernel's nest."""

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from systolab.rtl.kernel.kernel import AccessPattern, Guard, affine
 
-Ints = NDArray[np.int64]
+__all__ = ["StreamCosts", "stream_costs"]
+
+_Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class StreamCosts:
         kind: kind of each tile; one axis for each tile loop, of length 1 where it has no effect.
     """
 
-    lines: Ints
-    kind: Ints
+    lines: _Ints
+    kind: _Ints
 
     @property
-    def vectors(self) -> Ints:
+    def vectors(self) -> _Ints:
         """Cycles of each vector of each kind of tile: one without any line, too."""
         return np.maximum(self.lines, 1)
 
@@ -91,7 +93,7 @@ def _always_holds(guard: Guard, pattern: AccessPattern) -> bool:
     return guard.offset + below >= 0 and guard.offset + above < guard.bound
 
 
-def _distinct(keys: list[Ints]) -> tuple[Ints, Ints]:
+def _distinct(keys: list[_Ints]) -> tuple[_Ints, _Ints]:
     """First position of each distinct combination of keys, and the combination at each position."""
     kind = np.zeros(len(keys[0]), dtype=np.int64)
     first = np.zeros(1, dtype=np.int64)
@@ -102,7 +104,7 @@ def _distinct(keys: list[Ints]) -> tuple[Ints, Ints]:
     return first, kind
 
 
-def _narrow(guard: Guard, value: Ints, low: Ints, high: Ints) -> None:
+def _narrow(guard: Guard, value: _Ints, low: _Ints, high: _Ints) -> None:
     """Shrink the lane interval [low, high] of each vector, in place, to where a guard holds."""
     step = guard.lane_stride
     if step > 0:
@@ -115,7 +117,7 @@ def _narrow(guard: Guard, value: Ints, low: Ints, high: Ints) -> None:
         high[(value < 0) | (value >= guard.bound)] = -1
 
 
-def _new_lines(address: Ints, low: Ints, high: Ints, stride: int, line: int) -> Ints:
+def _new_lines(address: _Ints, low: _Ints, high: _Ints, stride: int, line: int) -> _Ints:
     """Number of lines each vector must transfer, ``[tiles, vectors]``; 0 if the held one suffices.
 
     Args:
@@ -141,7 +143,7 @@ def _new_lines(address: Ints, low: Ints, high: Ints, stride: int, line: int) -> 
     starts = np.ones(len(tile), dtype=np.bool_)
     starts[1:] = tile[1:] != tile[:-1]
 
-    def hits(held: Ints) -> NDArray[np.bool_]:
+    def hits(held: _Ints) -> NDArray[np.bool_]:
         """Whether a vector touches a line."""
         if stride == 0:
             same: NDArray[np.bool_] = first_line == held

@@ -10,6 +10,8 @@ from systolab.rtl.kernel.kernel import Array, Kernel
 from systolab.rtl.timing.lines import stream_costs
 from systolab.rtl.timing.pipeline import LAT_HOLD, Pipeline, Timing
 
+__all__ = ["output_stationary"]
+
 
 def output_stationary(kernel: Kernel, array: Array) -> Timing:
     """Cycles of a kernel and their breakdown."""

@@ -15,12 +15,25 @@ from numpy.typing import NDArray
 
 from systolab.rtl.kernel.kernel import Array, Kernel
 
+__all__ = [
+    "FLUSH",
+    "LAT_DRAIN",
+    "LAT_HOLD",
+    "LAT_PARAMETER",
+    "START",
+    "Breakdown",
+    "Ints",
+    "Pipeline",
+    "Timing",
+    "latency",
+]
+
 Ints = NDArray[np.int64]
 
 # Pipeline constants of the hardware, in cycles. The cycle of the start pulse is cycle 0.
 START = 1  # first cycle in which a stream may act
-LAT_SUM = 2  # vector issue to column sum, beyond one cycle for each row and each column
-LAT_SCALE = 2  # block-scaled: column sum to binary32, then scale
+_LAT_SUM = 2  # vector issue to column sum, beyond one cycle for each row and each column
+_LAT_SCALE = 2  # block-scaled: column sum to binary32, then scale
 LAT_HOLD = 1  # last step of an output to the first drain-row command
 LAT_DRAIN = 5  # read of an accumulator row, then convert, scale, bias, clamp and encode
 LAT_PARAMETER = 1  # request of a parameter to its arrival
@@ -52,6 +65,7 @@ class Breakdown:
 
     @property
     def total(self) -> int:
+        """All cycles."""
         return (
             self.steps
             + self.a_lines
@@ -174,7 +188,7 @@ def latency(array: Array) -> int:
     The command is an A vector (weight-stationary) or a drain-row command (output-stationary); the
     wavefront then crosses the array's rows and columns.
     """
-    return array.rows + array.cols + LAT_SUM + (LAT_SCALE if array.block_scaled else 0)
+    return array.rows + array.cols + _LAT_SUM + (_LAT_SCALE if array.block_scaled else 0)
 
 
 def _each(kind: Ints, outer: tuple[int, ...]) -> list[int]:

@@ -15,6 +15,8 @@ from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing import pipeline
 from systolab.rtl.timing.traffic import Traffic
 
+__all__ = ["cycles", "traffic", "vector_costs", "vector_lines"]
+
 
 def vector_lines(pattern: AccessPattern, tile_loops: int, line: int) -> list[list[int]]:
     """Lines that every vector of every tile transfers; arguments as ``lines.stream_costs``."""

@@ -15,6 +15,8 @@ from systolab.rtl.timing.output_stationary import output_stationary
 from systolab.rtl.timing.pipeline import Timing
 from systolab.rtl.timing.weight_stationary import weight_stationary
 
+__all__ = ["cycles", "timing"]
+
 _OF_MODE: Mapping[Mode, Callable[[Kernel, Array], Timing]] = {
     Mode.WEIGHT_STATIONARY: weight_stationary,
     Mode.OUTPUT_STATIONARY: output_stationary,

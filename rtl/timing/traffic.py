@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 from systolab.rtl.timing.lines import stream_costs
 
+__all__ = ["Traffic", "traffic"]
+
 
 @dataclass(frozen=True)
 class Traffic:

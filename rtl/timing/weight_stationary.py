@@ -14,6 +14,8 @@ from systolab.rtl.kernel.kernel import Array, Kernel
 from systolab.rtl.timing.lines import stream_costs
 from systolab.rtl.timing.pipeline import START, Ints, Pipeline, Timing
 
+__all__ = ["weight_stationary"]
+
 
 def weight_stationary(kernel: Kernel, array: Array) -> Timing:
     """Cycles of a kernel and their breakdown."""

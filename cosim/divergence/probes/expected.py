@@ -24,6 +24,8 @@ from systolab.rtl.hardware.parameters import operand_width, specialise
 from systolab.rtl.kernel.kernel import AccessPattern, Array
 from systolab.rtl.kernel.modes import Dimension
 
+__all__ = ["Arithmetic", "Expected", "Sum", "add32", "multiply32", "scaled32"]
+
 _MINUS_ZERO = 0x80000000
 
 

@@ -14,7 +14,7 @@ __all__ = ["scales"]
 
 _SUM_DELAY = 3  # cycles from the issue of a vector to its sum in column 0, beyond the array's rows
 
-Operands = tuple[tuple[str, int], ...]
+_Operands = tuple[tuple[str, int], ...]
 
 
 def scales(view: View) -> Iterator[Probe]:
@@ -57,7 +57,7 @@ def scales(view: View) -> Iterator[Probe]:
             def describe(
                 sample: Sample,
                 column: int = column,
-                operands: Callable[[Sum], Operands] = operands,
+                operands: Callable[[Sum], _Operands] = operands,
                 flag: bool = signal.width == 1,
             ) -> Rows:
                 found = int(sample.found or 0)
@@ -72,7 +72,7 @@ def scales(view: View) -> Iterator[Probe]:
 
 def _steps(
     view: View,
-) -> tuple[tuple[str, str, Callable[[Sum], int], Callable[[Sum], Operands], bool], ...]:
+) -> tuple[tuple[str, str, Callable[[Sum], int], Callable[[Sum], _Operands], bool], ...]:
     """Signal, what it is, its value for a right sum, what that is made from, a cycle later."""
 
     def pair(item: Sum) -> tuple[int, int]:
@@ -85,14 +85,14 @@ def _steps(
     def converted(item: Sum) -> int:
         return view.expected.arithmetic.binary32(item.value)
 
-    def nothing(_: Sum) -> Operands:
+    def nothing(_: Sum) -> _Operands:
         return ()
 
-    def both(item: Sum) -> Operands:
+    def both(item: Sum) -> _Operands:
         a, w = pair(item)
         return ("scale of A", a), ("scale of W", w)
 
-    def product(item: Sum) -> Operands:
+    def product(item: Sum) -> _Operands:
         return ("sum", converted(item)), ("product of scales", factor(item))
 
     def scaled(item: Sum) -> int:

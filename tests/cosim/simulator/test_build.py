@@ -12,7 +12,8 @@ import pytest
 
 from systolab.cosim.cli import main
 from systolab.cosim.simulator import build as module
-from systolab.cosim.simulator.build import Build, build_library, cached_builds, prune
+from systolab.cosim.simulator.build import Build, build_library
+from systolab.cosim.simulator.cache import cache_directory, cached_builds, prune
 from systolab.formats.errors import SystolabError
 
 SOURCE = """module tiny (input logic clk_i, input logic d_i, output logic q_o);
@@ -36,7 +37,7 @@ def small_build(folder: Path, value: str = "1'b0", trace: bool = False) -> Build
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache that shares the compiled runtime with the user's, as it takes seconds."""
-    runtime = module.cache_directory() / "runtime"
+    runtime = cache_directory() / "runtime"
     small_build(tmp_path)  # makes sure that there is one
     folder = tmp_path / "cache"
     folder.mkdir()
