@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint slow docs-output wheel env clean
+.PHONY: demo test lint slow docs docs-output wheel env clean
 
 demo: $(VENV)/.examples
 	$(BIN)/systolab run examples/digits_cnn.onnx --data digits --format adaptivfloat:8,3 --array 16x16
@@ -14,7 +14,7 @@ demo: $(VENV)/.examples
 test: lint
 	$(BIN)/python -m pytest -n 2 -q
 
-slow: $(VENV)/.synth
+slow: $(VENV)/.synth $(VENV)/.docs
 	$(BIN)/python -m pytest -n 2 -q -m slow
 
 lint: $(VENV)/.dev
@@ -22,8 +22,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs-output: $(VENV)/.synth
+# The site: build/site/index.html. Warnings are errors, so every link between pages leads somewhere.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/site
+
+docs-output: $(VENV)/.synth $(VENV)/.docs
 	$(BIN)/python docs/output.py
+	$(BIN)/python docs/notebook.py
 	$(BIN)/python docs/timing_diagrams.py
 
 wheel: $(VENV)/.examples
@@ -49,5 +54,9 @@ $(VENV)/.synth: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[synth]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/modules *.egg-info .mypy_cache .pytest_cache .ruff_cache

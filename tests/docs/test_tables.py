@@ -1,4 +1,4 @@
-"""What has to be listed is listed: families, stages, rooms and the files that a page names."""
+"""What must be listed is listed: families, stages, rooms, public names, files that a page names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import systolab
 from systolab.cosim.check.stages import STAGES
 from systolab.formats.families.builtin import BUILTIN
 from systolab.formats.families.floating import NAMED
@@ -47,3 +48,14 @@ def test_files_that_are_named_exist() -> None:
     paths = set(re.findall(r"`((?:\w+/)+(?:[\w.]+)?)`", page("contributing.md")))
     assert len(paths) > 40
     assert not [path for path in sorted(paths) if not (ROOT / path).exists()]
+
+
+def test_front_door_is_on_its_page() -> None:
+    text = page("api.md")
+    for name in systolab.__all__:
+        told = (
+            f".. autofunction:: {name}\n",
+            f"{{py:class}}`{name} <systolab.",
+            f"`systolab.{name}`",
+        )
+        assert name == "__version__" or any(form in text for form in told), name
