@@ -35,15 +35,15 @@ def _maker(point: EntryPoint) -> Callable[[Arguments], Format]:
             raise SystolabError(
                 f"Format plug-in {point.name!r} ({point.value}) cannot be loaded: {error}"
             ) from error
-        names = [f"parameter {i + 1}" for i in range(len(arguments.parameters))]
-        name = ":".join([point.name, *filter(None, [",".join(arguments.parameters)])])
-        return _instance(factory, arguments.integers(*names), name)
+        return _instance(factory, arguments, point.name)
 
     return make
 
 
-def load_file(path: str, class_name: str) -> Format:
+def load_file(path: str, class_name: str, arguments: Arguments) -> Format:
     """The format ``class_name`` of a Python file, which is executed.
+
+    Its parameters are integers, and are given to the class in their order.
 
     Raises:
         SystolabError: no such file or class, or its codes contradict each other.
@@ -56,7 +56,7 @@ def load_file(path: str, class_name: str) -> Format:
     factory = getattr(module, class_name, None)
     if factory is None:
         raise SystolabError(f"File {path} must define {class_name}, it does not")
-    return _instance(factory, (), f"{path}:{class_name}")
+    return _instance(factory, arguments, f"{path}:{class_name}")
 
 
 def _module(path: str) -> ModuleType:
@@ -79,7 +79,11 @@ def _module(path: str) -> ModuleType:
     return module
 
 
-def _instance(factory: object, parameters: tuple[int, ...], name: str) -> Format:
+def _instance(factory: object, arguments: Arguments, base: str) -> Format:
+    """What the class or function makes of the parameters, named as it is spelt."""
+    names = [f"{i + 1}" for i in range(len(arguments.parameters))]
+    parameters = arguments.integers(*names)
+    name = ":".join([base, *filter(None, [",".join(arguments.parameters)])])
     if not callable(factory):
         raise SystolabError(f"Format {name} must be a class or a function, not {factory!r}")
     try:

@@ -2,7 +2,7 @@
 
 A spelling is ``family[:parameter,...][,option=value,...]`` and means the same in Python and on the
 command line. Every format takes the options ``rounding``, ``saturation``, ``seed``, ``scale``,
-``rule`` and ``block``; families may add their own. ``path/to/mine.py:MyFormat`` is a format too.
+``rule`` and ``block``; families may add their own. ``path/to/mine.py:MyFormat`` is a family too.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def get(spec: FormatLike) -> Format:
     array([1.3125, 0.    ])
 
     Args:
-        spec: ``family[:parameter,...][,option=value,...]``, ``file.py:ClassName``, or a format.
+        spec: ``family[:parameter,...][,option=value,...]``, with ``file.py:ClassName`` for a
+            family of one's own, or a format.
 
     Raises:
         SystolabError: unknown family, wrong parameters or options, or a plug-in whose codes
@@ -99,9 +100,15 @@ def get(spec: FormatLike) -> Format:
     spec = spec.strip()
     head, _, rest = spec.partition(":")
     if head.endswith(".py"):
-        name, _, options = rest.partition(",")
-        arguments = Arguments(spec, options.split(",") if options else ())
-        return _configured(load_file(head, name), arguments)
+        first, *options = rest.split(",")
+        name, colon, parameter = first.partition(":")
+        arguments = Arguments(spec, [*([parameter] if colon else []), *options])
+        if arguments.parameters and not colon:
+            raise SystolabError(
+                f"Parameters of {spec!r} must follow a colon: "
+                f"{head}:{name}:{','.join(arguments.parameters)}"
+            )
+        return _configured(load_file(head, name, arguments), arguments)
     family = _known().get(head)
     if family is None:
         return _p3109(spec)

@@ -134,6 +134,25 @@ def test_takum_as_a_file() -> None:
     assert (np.diff(ordered) >= 0).all()
 
 
+def test_a_file_takes_parameters() -> None:
+    spec = f"{TAKUM}/systolab_takum.py:Takum"
+    fmt = get(f"{spec}:10")
+    assert (fmt.bits, fmt.name) == (10, f"{spec}:10")
+    assert get(fmt.name) == fmt
+    assert fmt != get(spec)
+    rounded = get(f"{spec}:10,rounding=up")
+    assert (rounded.bits, rounded.rounding) == (10, "up")
+    assert get(rounded.name) == rounded
+    with pytest.raises(SystolabError, match=r"Takum's width must be 5 to 16 bits, not 4"):
+        get(f"{spec}:4")
+    with pytest.raises(SystolabError, match=r"Parameter 1 of .* must be an integer"):
+        get(f"{spec}:wide")
+    with pytest.raises(SystolabError, match=r"Takum:8,2 cannot be made: .* positional arguments"):
+        get(f"{spec}:8,2")
+    with pytest.raises(SystolabError, match=r"must follow a colon: .*systolab_takum.py:Takum:10"):
+        get(f"{spec},10")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every example, built and installed by pip as a package of its own."""
@@ -222,9 +241,7 @@ def test_plugin_parameters_are_integers(installed: Callable[[str, str], None]) -
     fmt = get("posits:8,1,rounding=up")
     assert fmt.name == "posits:8,1,rounding=up"
     assert get(fmt.name) == fmt
-    with pytest.raises(
-        SystolabError, match=r"Parameter parameter 2 of 'posits:8,x' must be an int"
-    ):
+    with pytest.raises(SystolabError, match=r"Parameter 2 of 'posits:8,x' must be an int"):
         get("posits:8,x")
     with pytest.raises(SystolabError, match=r"Format posits:8 cannot be made: .*'es'"):
         get("posits:8")
