@@ -49,7 +49,11 @@ napoleon_use_rtype = False
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(numpy|onnx|collections|enum|pathlib|ctypes|abc|egglog)\..*")]
 
-rst_epilog = ".. |colon| unicode:: U+003A"
+# The second line is where NumPy's type of Python objects leads, which looks like a reference.
+rst_epilog = r"""
+.. |colon| unicode:: U+003A
+.. _numpy.object: https://numpy.org/doc/stable/reference/arrays.scalars.html#numpy.object\_
+"""
 
 # Names that stand for a type in signatures only.
 nitpick_ignore_regex += [("py:.*", r"systolab\..*\.(Label|_E)|Accumulator")]
