@@ -23,7 +23,7 @@ def meant(name: object, known: Iterable[str]) -> str:
     >>> meant("x", ["blas64", "softfloat"])
     ''
     """
-    by_lower = {each.lower(): each for each in known}
+    by_lower = {each.lower(): str(each) for each in known}
     given = str(name).lower()
     begun = [each for each in by_lower if given and each.startswith(given)]
     close = begun or get_close_matches(given, by_lower, n=1, cutoff=0.6)

@@ -84,7 +84,9 @@ def add_accumulator(parser: argparse.ArgumentParser, default: str = "exact") -> 
 
 def add_codec(parser: argparse.ArgumentParser) -> None:
     """How decoders and encoders are built."""
-    parser.add_argument("--codec", default="auto", choices=list(Codec), help=CODEC_HELP)
+    parser.add_argument(
+        "--codec", default="auto", choices=[str(codec) for codec in Codec], help=CODEC_HELP
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

@@ -62,8 +62,8 @@ def _add_error_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--weight-scales",
-        choices=list(WeightScales),
-        default=WeightScales.TENSOR,
+        choices=[str(scales) for scales in WeightScales],
+        default=str(WeightScales.TENSOR),
         help="one scale for each constant weight, or for each of its output channels (tensor)",
     )
     group.add_argument(

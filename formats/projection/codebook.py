@@ -71,7 +71,7 @@ class Codebook:
             code = int(np.argmax(inexact))
             raise SystolabError(
                 f"Value of code {code:#x} of {owner} must be a binary32 value, "
-                f"not {float(values[code])!r}"
+                f"not {float(values[code])!r}: {_nearest(values[code])}"
             )
         if not (values == 0).any():
             raise SystolabError(f"Codebook of {owner} must contain zero")
@@ -107,3 +107,12 @@ class Codebook:
 
 def _first(mask: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(mask)) if mask.any() else None
+
+
+def _nearest(value: np.float64) -> str:
+    """How to make a value a binary32."""
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    if np.isinf(single):
+        return f"binary32 ends at {float(np.finfo(np.float32).max)!r}"
+    return f"float(numpy.float32({float(value)!r})) is the nearest"

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.format import Format
 from systolab.formats.registry.validation import validate
@@ -55,7 +55,9 @@ def load_file(path: str, class_name: str, arguments: Arguments) -> Format:
     module = _module(path)
     factory = getattr(module, class_name, None)
     if factory is None:
-        raise SystolabError(f"File {path} must define {class_name}, it does not")
+        known = [name for name, value in vars(module).items() if isinstance(value, type)]
+        hint = meant(class_name, known)
+        raise SystolabError(f"File {path} must define {class_name}, it does not{hint}")
     return _instance(factory, arguments, f"{path}:{class_name}")
 
 

@@ -53,7 +53,16 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
     ("table", "extra", "message"),
     [
         ("[1.0] * 8", "", "Codebook of .* must contain zero"),
-        ("[0.0, 0.1] * 4", "", r"Value of code 0x1 of .* must be a binary32 value, not 0\.1"),
+        (
+            "[0.0, 0.1] * 4",
+            "",
+            (
+                "[0.0, 0.1] * 4",
+                "",
+                r"Value of code 0x1 of .* must be a binary32 value, not 0\.1: "
+                r"float\(numpy\.float32\(0\.1\)\) is the nearest$",
+            ),
+        ),
         ("[0.0, 1.0]", "", r"decode\(0x2\) of .* must return a number, not raise IndexError"),
         ("[0.0, 'x'] * 4", "", r"decode\(0x1\) of .* must return a number, not raise ValueError"),
         (
@@ -265,3 +274,37 @@ def test_codebook_files(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(SystolabError, match=r"cannot be read: .*allow_pickle=False"):
         get(f"codebook:{tmp_path}/objects.npy")
+
+
+def test_a_misspelt_class_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN.format(table="[0.0, 1.0, 2.0, 3.0] * 2", extra=""))
+    with pytest.raises(
+        SystolabError, match=r"must define Mien, it does not; did you mean 'Mine'\?"
+    ):
+        get(f"{file}:Mien")
+
+
+@pytest.mark.parametrize(
+    ("spelling", "hint"),
+    [
+        ("bf16", "write bfloat16"),
+        ("fp16", "write binary16"),
+        ("float8_e4m3fn", "write e4m3fn"),
+        ("fp8_e4m3", "write e4m3fn"),
+        ("E4M3FN", "write e4m3fn"),
+        ("int8", "write int:8"),
+        ("uint4", "write uint:4"),
+        ("float4_e2m1fn", "write e2m1"),
+        ("e4m3fn,scale=pow2", "write e4m3fn:scale=pow2"),
+        ("int8,scale=pow2", "write int:8,scale=pow2"),
+        ("adaptivflot:8,3", "did you mean 'adaptivfloat'?"),
+    ],
+)
+def test_what_others_write_is_told_in_our_words(spelling: str, hint: str) -> None:
+    with pytest.raises(SystolabError) as error:
+        get(spelling)
+    assert str(error.value).endswith(f"; {hint}")
+    written = hint.removeprefix("write ")
+    if written != hint:
+        assert get(written).name.startswith(written.partition(",")[0])
