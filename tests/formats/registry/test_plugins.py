@@ -56,12 +56,8 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
         (
             "[0.0, 0.1] * 4",
             "",
-            (
-                "[0.0, 0.1] * 4",
-                "",
-                r"Value of code 0x1 of .* must be a binary32 value, not 0\.1: "
-                r"float\(numpy\.float32\(0\.1\)\) is the nearest$",
-            ),
+            r"Value of code 0x1 of .* must be a binary32 value, not 0\.1: "
+            r"float\(numpy\.float32\(0\.1\)\) is the nearest$",
         ),
         ("[0.0, 1.0]", "", r"decode\(0x2\) of .* must return a number, not raise IndexError"),
         ("[0.0, 'x'] * 4", "", r"decode\(0x1\) of .* must return a number, not raise ValueError"),

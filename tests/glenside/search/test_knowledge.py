@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,10 @@ knowledge.save(Path(sys.argv[1]))
 def test_same_bytes_in_every_process(saved: Path, tmp_path: Path) -> None:
     for seed in ("1", "2"):
         path = tmp_path / f"{seed}.json"
-        environment = {"PYTHONHASHSEED": seed, "PATH": ""}
+        found = os.environ.get(
+            "PYTHONPATH", ""
+        )  # the sources under test, where they are not installed
+        environment = {"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": found}
         subprocess.run([sys.executable, "-c", _SAVE, str(path)], check=True, env=environment)
         assert path.read_bytes() == saved.read_bytes()
 
