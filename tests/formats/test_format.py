@@ -9,10 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import systolab
 from systolab.formats import Float, Format, Rounding, SystolabError, get
 from systolab.formats.dot.product import dot
+from systolab.formats.projection.codebook import Neighbours
+from systolab.formats.projection.projection import default_bounds
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,19 @@ def test_a_late_computation_is_told_where_it_belongs() -> None:
         SystolabError, match=r"must not be changed: set count in __init__, or compute it in a func"
     ):
         _ = Late().values
+
+
+class Lazy(Nearest):
+    """The same table, switches and name; only where it decides between neighbours differs."""
+
+    def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:
+        return default_bounds(pairs, Rounding.DOWN)
+
+
+def test_equality_sees_the_projection_alone() -> None:
+    """As of a class that was edited and loaded again under its name."""
+    one, other = Nearest().named("mine"), Lazy().named("mine")
+    assert one.switches == other.switches
+    assert one.values.tobytes() == other.values.tobytes()
+    assert one != other
+    assert one == Nearest().named("mine")
