@@ -155,7 +155,16 @@ def _without_path() -> dict[str, str]:
 def _copy(folder: Path) -> Path:
     """The tree without what building and testing leave behind."""
     made = shutil.ignore_patterns(
-        ".venv*", "*cache*", ".git", "build", "dist", "*.egg-info", "*.so", "benchmarks", "tests"
+        ".venv*",
+        "__pycache__",
+        ".*_cache",
+        ".git",
+        "build",
+        "dist",
+        "*.egg-info",
+        "*.so",
+        "benchmarks",
+        "tests",
     )
     shutil.copytree(ROOT, folder, symlinks=True, ignore=made)
     return folder
