@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown, text
-from systolab.cosim.terminal.table import Table, headings
+from systolab.cosim.terminal.table import Column, Narrow, Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
 from systolab.formats.describe.properties import Properties, properties
 from systolab.formats.dot.product import choose_engine, exact_k
@@ -187,7 +187,13 @@ class FormatList(Shown):
             (f"{f.name}:{f.parameters}" if f.parameters else f.name, f.example, f.summary)
             for f in self.families
         ]
-        return [Table(headings(("format", "example", "what it is")), rows), "", OPTIONS]
+        return [
+            Table(
+                (*headings(("format", "example")), Column("what it is", narrow=Narrow.WRAP)), rows
+            ),
+            "",
+            OPTIONS,
+        ]
 
 
 def list_formats() -> FormatList:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from systolab.cosim.terminal.console import show
 from systolab.cosim.terminal.shown import Part, Shown
-from systolab.formats.arithmetic.accumulator import SYNTAX
 from systolab.formats.errors import SystolabError
 from systolab.rtl.codecs import CODEC_HELP, Codec
 
@@ -33,6 +32,7 @@ __all__ = [
 ]
 
 _STDOUT = Path("-")
+_ACCUMULATORS = "exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB]"  # that an array may have
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -77,9 +77,7 @@ def add_array(parser: argparse.ArgumentParser, default: str = "16x16", why: str 
 
 def add_accumulator(parser: argparse.ArgumentParser, default: str = "exact") -> None:
     """How products are summed."""
-    parser.add_argument(
-        "--accumulator", metavar="A", help=f"{SYNTAX} ({default})".replace("%", "%%")
-    )
+    parser.add_argument("--accumulator", metavar="A", help=f"{_ACCUMULATORS} ({default})")
 
 
 def add_codec(parser: argparse.ArgumentParser) -> None:
