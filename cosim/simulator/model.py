@@ -150,6 +150,10 @@ class Model:
         sources: Hardware | None = None,
         mutant: int | None = None,
     ) -> None:
+        if not isinstance(array, Array):
+            raise SystolabError(
+                f"Array of a model must be what systolab.array('4x4', 'int:8') gives, not {array!r}"
+            )
         self.array = array
         trace = trace or python
         options = Options(trace=trace, wrap=wrap, mutants=mutant is not None)

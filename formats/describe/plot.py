@@ -82,7 +82,8 @@ def plot(fmts: Sequence[Format], path: Path) -> None:
         try:
             figure.savefig(path, metadata=_undated(path))
         except (OSError, ValueError) as error:
-            raise SystolabError(f"Plot {path} must be writable: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SystolabError(f"Plot {path} must be writable: {reason}") from error
 
 
 def _undated(path: Path) -> dict[str, None] | None:

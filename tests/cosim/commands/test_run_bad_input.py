@@ -147,3 +147,9 @@ def test_an_interrupted_build_heals(tmp_path: Path) -> None:
     assert again.returncode == 0, err
     assert "verdict         identical" in out
     assert not list(cache.glob("models/*.partial"))
+
+
+def test_a_budget_alone_is_refused(systolab: Systolab) -> None:
+    assert _error(systolab, *SMALL, "--budget", "1%") == (
+        "Option --budget must come with --trace-error"
+    )

@@ -182,3 +182,8 @@ def test_a_waveform_of_a_window(tmp_path: Path) -> None:
         unwritable = Waveform(tmp_path / "missing" / "x.vcd")
         with pytest.raises(SystolabError, match="^Waveform must be a writable file, not "):
             product.run(model, waveform=unwritable)
+
+
+def test_an_array_that_is_only_spelt_is_refused() -> None:
+    with pytest.raises(SystolabError, match=r"^Array of a model must be what systolab\.array\("):
+        Model("4x4")  # type: ignore[arg-type]
