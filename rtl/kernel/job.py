@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +35,8 @@ class Job:
         w_scale: scales of W's blocks that stream SW indexes, flat; None without block scales.
 
     Raises:
-        SystolabError: ``bias`` is not as long as ``scale``, or block scales are missing, too many
-            or not finite.
+        SystolabError: a memory is no flat array of its type, ``bias`` is not as long as ``scale``,
+            the clamp is empty or no number, or block scales are missing, too many or not finite.
     """
 
     kernel: Kernel
@@ -50,6 +51,11 @@ class Job:
     w_scale: F32 | None = None
 
     def __post_init__(self) -> None:
+        for name, codes in (("A", self.a), ("W", self.w), ("O", self.o)):
+            _check_flat(f"Memory {name}", codes, (np.uint8, np.uint16))
+        for name, factors in (("Scale", self.scale), ("Bias", self.bias)):
+            _check_flat(name, factors, (np.float32,))
+        _check_clamp(self.lo, self.hi)
         if len(self.scale) != len(self.bias):
             raise SystolabError(
                 f"Bias must have the {len(self.scale)} elements of scale, not {len(self.bias)}"
@@ -63,11 +69,7 @@ class Job:
         if self.a_scale is None or self.w_scale is None:
             raise SystolabError("Block scales of A and W must be given to a block-scaled kernel")
         for name, scale in (("A", self.a_scale), ("W", self.w_scale)):
-            if scale.ndim != 1 or scale.dtype != np.float32:
-                raise SystolabError(
-                    f"Block scales of {name} must be flat float32, "
-                    f"not {scale.ndim}-dimensional {scale.dtype}"
-                )
+            _check_flat(f"Block scales of {name}", scale, (np.float32,))
             wrong = scale[~np.isfinite(scale)]
             if len(wrong):
                 raise SystolabError(f"Block scales of {name} must be finite, not {wrong[0]}")
@@ -84,6 +86,28 @@ class Job:
         self.kernel.check(array)
         _check_codes("A", self.a, array.act)
         _check_codes("W", self.w, array.weight)
+        _check_codes("O", self.o, array.out)
+
+
+def _check_flat(name: str, memory: object, types: Sequence[type[np.generic]]) -> None:
+    known = " or ".join(each.__name__ for each in types)
+    if not isinstance(memory, np.ndarray):
+        raise SystolabError(f"{name} must be flat {known}, not {type(memory).__name__}")
+    if memory.ndim != 1 or memory.dtype.type not in types:
+        raise SystolabError(
+            f"{name} must be flat {known}, not {memory.ndim}-dimensional {memory.dtype}"
+        )
+
+
+def _check_clamp(lo: float | np.float32, hi: float | np.float32) -> None:
+    """Both ends are numbers, and as binary32 they leave something between them."""
+    try:
+        with np.errstate(over="ignore"):
+            ordered = bool(np.float32(lo) <= np.float32(hi))
+    except (TypeError, ValueError):
+        ordered = False
+    if not ordered:
+        raise SystolabError(f"Clamp must have lo <= hi, not {lo} and {hi}")
 
 
 def _check_codes(name: str, memory: Codes, fmt: Format) -> None:
