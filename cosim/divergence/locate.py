@@ -20,9 +20,9 @@ from systolab.cosim.divergence.probes.view import View
 from systolab.cosim.simulator.vcd import Waves
 from systolab.rtl.kernel.kernel import Array
 
-__all__ = ["locate"]
+__all__ = ["BLOCKS", "locate"]
 
-_BLOCKS = (requests, operands, decoders, elements, scales, accumulators, postprocessing)
+BLOCKS = (requests, operands, decoders, elements, scales, accumulators, postprocessing)
 
 
 def locate(case: Case, array: Array, waves: Waves, hung: bool = False) -> Place | None:
@@ -35,5 +35,5 @@ def locate(case: Case, array: Array, waves: Waves, hung: bool = False) -> Place 
         hung: the case did not finish; then a place where nothing moves is one.
     """
     view = View(case, array, waves, hung)
-    place = first_wrong(itertools.chain.from_iterable(block(view) for block in _BLOCKS))
+    place = first_wrong(itertools.chain.from_iterable(block(view) for block in BLOCKS))
     return standstill(view) if place is None and hung else place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from systolab.cosim.check.value import binary32_text, code_text
 from systolab.cosim.divergence.probes.probe import Probe, Rows, Sample
@@ -27,16 +27,6 @@ def decoders(view: View) -> Iterator[Probe]:
             signals = view.all(scope, ("active_i", "code_i", "operand_o"))
             if signals is None:
                 continue
-            active, code, operand = signals
-            samples = (
-                Sample(
-                    cycle,
-                    int(table[code.at(cycle)]) if active.at(cycle) else 0,
-                    operand.at(cycle),
-                    code.at(cycle),
-                )
-                for cycle in view.moving()
-            )
 
             def describe(sample: Sample, fmt: Format = fmt) -> Rows:
                 return (
@@ -45,7 +35,17 @@ def decoders(view: View) -> Iterator[Probe]:
                     ("found", f"operand {sample.found:#x}"),
                 )
 
+            samples = _decoded(view, table, *signals)
             yield Probe(scope + "operand_o", f"{side} decoder, lane {lane}", 2, samples, describe)
+
+
+def _decoded(
+    view: View, table: Sequence[int], active: Signal, code: Signal, operand: Signal
+) -> Iterator[Sample]:
+    for cycle in view.moving():
+        given = code.at(cycle)
+        wanted = int(table[given]) if active.at(cycle) else 0
+        yield Sample(cycle, wanted, operand.at(cycle), given)
 
 
 def elements(view: View) -> Iterator[Probe]:

@@ -40,7 +40,7 @@ def scales(view: View) -> Iterator[Probe]:
         def wrong(sample: Sample, column: int = column) -> Rows:
             return view.wrong_sum(sample.about, column, sample.cycle, sample.found or 0)
 
-        samples = (Sample(cycle, item.value, total.signed(cycle), item) for cycle, item in sums)
+        samples = [Sample(cycle, item.value, total.signed(cycle), item) for cycle, item in sums]
         block = f"processing elements of column {column}"
         yield Probe(scope + "sum_i", block, 4, samples, wrong)
         for name, what, wanted, operands, next_cycle in _steps(view):
