@@ -45,11 +45,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where help is; status 2."""
-        words = re.findall(r"(?:unrecognized arguments: |invalid choice: ')(-*[\w-]+)", message)
-        if words:
-            message += meant(
-                words[0], self._option_string_actions if words[0][0] == "-" else COMMANDS
-            )
+        if option := re.search(r"unrecognized arguments: (-[\w-]+)", message):
+            message += meant(option[1], self._option_string_actions)
+        elif choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            message += meant(choice[1], re.findall(r"[\w-]+", choice[2]))
         self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help tells more)\n")
 
 

@@ -293,7 +293,7 @@ def _tools() -> _Tools:
     if compiler is None:
         raise SystolabError(
             f"C++ compiler must be installed and on PATH to build the array's model, "
-            f"not missing ('{name}')"
+            f"not missing ('{name}'): for example apt install g++ make"
         )
     return _tool_versions(compiler)
 

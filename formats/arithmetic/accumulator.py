@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
 
 __all__ = [
@@ -113,6 +113,7 @@ class Float:
 Accumulator: TypeAlias = Exact | Wrap | Saturate | Float32 | Float
 AccumulatorLike: TypeAlias = str | Accumulator
 
+_KINDS = ("exact", "float32", "wrap", "saturate", "float")
 SYNTAX = "exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or float:FORMAT"
 _REGISTER = re.compile(r"(wrap|saturate):(\d{1,9})(?:,([+-]?\d{1,9}))?", re.ASCII)
 
@@ -145,7 +146,8 @@ def parse_accumulator(text: AccumulatorLike) -> Accumulator:
         return Float(get(spelt.removeprefix("float:")))
     match = _REGISTER.fullmatch(spelt)
     if match is None:
-        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}")
+        hint = meant(spelt.partition(":")[0], _KINDS)
+        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}{hint}")
     bits = int(match[2])
     lsb = None if match[3] is None else int(match[3])
     return Wrap(bits, lsb) if match[1] == "wrap" else Saturate(bits, lsb)

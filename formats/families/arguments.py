@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
 
 __all__ = ["Arguments", "Family", "Switch"]
@@ -30,6 +30,7 @@ class Arguments:
         self.spec = spec
         self.parameters: list[str] = []
         self._options: dict[str, str] = {}
+        self._asked: set[str] = set()
         for item in items:
             key, equals, value = item.strip().partition("=")
             if not equals:
@@ -60,12 +61,12 @@ class Arguments:
 
     def integer_option(self, key: str) -> int | None:
         """An integer option, or None."""
-        text = self._options.pop(key, None)
+        text = self._take(key)
         return None if text is None else self._integer(key, text)
 
     def choice(self, key: str, kind: type[_E]) -> _E | None:
         """An option that is a member of an enumeration, or None."""
-        text = self._options.pop(key, None)
+        text = self._take(key)
         if text is None:
             return None
         try:
@@ -73,13 +74,22 @@ class Arguments:
         except ValueError:
             known = ", ".join(kind)
             raise SystolabError(
-                f"Option {key} of {self.spec!r} must be one of {known}, not {text!r}"
+                f"Option {key} of {self.spec!r} must be one of {known}, "
+                f"not {text!r}{meant(text, kind)}"
             ) from None
+
+    def _take(self, key: str) -> str | None:
+        self._asked.add(key)
+        return self._options.pop(key, None)
 
     def finish(self) -> None:
         """Raise if an option was not taken."""
         for key in self._options:
-            raise SystolabError(f"Option {key!r} of {self.spec!r} is not known")
+            hint = meant(key, self._asked)
+            raise SystolabError(
+                f"Option of {self.spec!r} must be one of {', '.join(sorted(self._asked))}, "
+                f"not {key!r}{hint}"
+            )
 
 
 @dataclass(frozen=True)

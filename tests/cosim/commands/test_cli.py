@@ -70,6 +70,23 @@ def test_wrong_usage_is_status_2(arguments: list[str], one_command: pytest.Monke
     assert exit_.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["chek", "int:4"], "did you mean 'check'?"),
+        (["check", "int:4", "--arry", "4x4"], "did you mean '--array'?"),
+        (["check", "int:4", "--codec", "tabel"], "did you mean 'table'?"),
+        (["quantize", "x.npy", "--format", "int:4", "--calibrate", "Max"], "did you mean 'max'?"),
+    ],
+)
+def test_the_word_that_was_meant(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert f"; {hint} (systolab" in capsys.readouterr().err
+
+
 def test_help_lists_every_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,7 +99,10 @@ def test_no_compiler(systolab: Systolab, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     error = _error(systolab, *TINY)
-    assert re.fullmatch(r"C\+\+ compiler must be installed and on PATH .* \('g\+\+'\)", error)
+    assert re.fullmatch(
+        r"C\+\+ compiler must be installed and on PATH .* \('g\+\+'\): .* apt install g\+\+ make",
+        error,
+    )
 
 
 def test_a_cache_that_cannot_be_written(

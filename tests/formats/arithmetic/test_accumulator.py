@@ -42,6 +42,20 @@ def test_other_names_are_refused(text: str) -> None:
         parse_accumulator(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("exakt", "did you mean 'exact'?"),
+        ("satrate:24", "did you mean 'saturate'?"),
+        ("wrap32", "did you mean 'wrap'?"),
+    ],
+)
+def test_the_name_that_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(SystolabError) as error:
+        parse_accumulator(text)
+    assert str(error.value).endswith(f", not {text!r}; {hint}")
+
+
 def test_unreasonable_registers_are_refused() -> None:
     with pytest.raises(SystolabError, match="^Accumulator width must be 2 to 64 bits, not 65$"):
         Wrap(65)
