@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", action="store_true", help="print the value of every code")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the number line and the relative error"
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the number line and the relative error, as FILE.svg, .pdf or .png",
     )
     parser.add_argument(
         "--beside", metavar="F", nargs="+", default=(), help="other formats to draw in the plot"

@@ -18,6 +18,9 @@ __all__ = ["plot"]
 # Okabe and Ito's colours, told apart by colour-blind readers and in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
+# Kinds of files whose bytes can be the same every day, and what holds the date in each.
+_DATES = {".svg": "Date", ".pdf": "CreationDate", ".png": None}
+
 _STYLE: dict[Any, Any] = {  # keys and values are matplotlib's own
     "figure.dpi": 100,
     "savefig.dpi": 300,
@@ -47,8 +50,11 @@ def plot(fmts: Sequence[Format], path: Path) -> None:
     neighbours, drawn where it occurs.
 
     Raises:
-        SystolabError: matplotlib is missing, or the file cannot be written.
+        SystolabError: matplotlib is missing, the file is of another kind than SVG, PDF and PNG,
+            or it cannot be written.
     """
+    if path.suffix.lower() not in _DATES:
+        raise SystolabError(f"Plot must be a file ending in {', '.join(_DATES)}, not {path}")
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -88,5 +94,5 @@ def plot(fmts: Sequence[Format], path: Path) -> None:
 
 def _undated(path: Path) -> dict[str, None] | None:
     """Metadata without a date, so that the same formats give the same bytes."""
-    dates = {".svg": "Date", ".pdf": "CreationDate"}
-    return {dates[path.suffix]: None} if path.suffix in dates else None
+    key = _DATES[path.suffix.lower()]
+    return None if key is None else {key: None}

@@ -54,13 +54,26 @@ def test_show_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [float(row[2]) for row in rows] == get("e2m1").values.tolist()
 
 
-def test_show_plot_is_reproducible(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "begins", "date"),
+    [
+        (".png", b"\x89PNG", b"tEXtCreation"),
+        (".svg", b"<?xml", b"<dc:date>"),
+        (".SVG", b"<?xml", b"<dc:date>"),
+        (".PDF", b"%PDF", b"/CreationDate"),
+    ],
+)
+def test_show_plot_is_reproducible(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: str, begins: bytes, date: bytes
+) -> None:
     pytest.importorskip("matplotlib")
-    for name in ("a.png", "b.png"):
-        output(capsys, "show", "int:4", "--plot", str(tmp_path / name), "--beside", "e2m1", "nf4")
-    first = (tmp_path / "a.png").read_bytes()
-    assert first.startswith(b"\x89PNG")
-    assert first == (tmp_path / "b.png").read_bytes()
+    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    for path in paths:
+        output(capsys, "show", "int:4", "--plot", str(path), "--beside", "e2m1", "nf4")
+    first, second = (path.read_bytes() for path in paths)
+    assert first.startswith(begins)
+    assert date not in first
+    assert first == second
 
 
 def test_quantize(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -111,6 +124,10 @@ def test_quantize_calibrated(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     ("arguments", "message"),
     [
         (["show", "nope"], "systolab: error: Format family must be one of "),
+        (
+            ["show", "int:8", "--plot", "dir/a.eps"],
+            "Plot must be a file ending in .svg, .pdf, .png, not dir/a.eps",
+        ),
         (["show", "int:8", "--beside", "nf4"], "Option --beside must come with --plot"),
         (
             ["show", "int:8", "--plot", "/no/such/dir.png"],
