@@ -23,15 +23,17 @@ SAMPLES = (0.0, -0.0, 0.1, 1.0, 1.5, -2.7, 100.0, float("inf"), float("nan"))
 _REDUCTION = 512
 
 OPTIONS = """\
-A format is spelt family[:parameter,...][,option=value,...], for example posit:8,2 or
-e4m3fn:saturation=none or int:8,rounding=stochastic,seed=7. Options of every format:
+A format is spelt family[:parameter,...][,option=value,...], for example
+posit:8,2 or e4m3fn:saturation=none or int:8,rounding=stochastic,seed=7.
+Options of every format:
   rounding    nearest-even, nearest-away, toward-zero, up, down, odd, stochastic
-  saturation  finite, propagate (infinities stay), none (overflow gives infinity or NaN)
+  saturation  finite, propagate (infinities stay), none (gives infinity or NaN)
   seed        key of stochastic rounding
   scale       none, pow2, binary32
   rule        of pow2 scales: floor, ceil, even, rceil
   block       elements that share a scale
-path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109) are formats, too."""
+path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109)
+are formats, too."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class _Comparison(Shown):
         names = [*(f"{k}: differ" for k in kinds), *(f"{k}: RMS error" for k in kinds)]
         columns = [
             Column("format"),
-            *(Column(name, right=True) for name in names),
+            *(Column(name, True, Narrow.MOVE if "RMS" in name else Narrow.KEEP) for name in names),
             Column("behaviour of", narrow=Narrow.WRAP),
         ]
         body = [

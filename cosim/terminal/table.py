@@ -14,6 +14,7 @@ __all__ = ["Column", "Narrow", "Table", "fold", "headings", "printable"]
 
 _GAP = "  "
 _WRAP_AT_LEAST = 24  # characters of prose in a line that still read well
+_WORD_AT_MOST = 40  # a longer one, such as a path, is cut before the table is
 
 
 class Narrow(Enum):
@@ -108,12 +109,13 @@ class Table:
         return max(map(cell_len, self._cells(i)))
 
     def _least(self, i: int) -> int:
-        """Width of a column that cannot be less without a word being cut."""
+        """Width below which a column is set only where not even one of it fits a line."""
         natural = self._natural(i)
         if self.columns[i].narrow is not Narrow.WRAP:
             return natural
         words = [word for cell in self._cells(i) for word in cell.split()]
-        return min(natural, max(_WRAP_AT_LEAST, *map(cell_len, words or [""])))
+        longest = min(max(map(cell_len, words or [""])), _WORD_AT_MOST)
+        return min(natural, max(_WRAP_AT_LEAST, longest))
 
     def _groups(self, width: int | None) -> list[list[int]]:
         """The columns of each table that this one is folded into, from the top."""

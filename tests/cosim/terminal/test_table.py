@@ -45,6 +45,14 @@ def test_prose_is_wrapped_before_columns_move() -> None:
     )
 
 
+def test_a_word_as_long_as_a_path_does_not_split_the_table() -> None:
+    path = "/a/folder/of/somebody/with/a/name/that/is/long/" + "x" * 30
+    columns = (Column("build"), Column("MB"), Column("of", narrow=Narrow.WRAP))
+    heading, _, *lines = Table(columns, [("0" * 12, "10", path)]).text(60).splitlines()
+    assert heading.split() == ["build", "MB", "of"]
+    assert "".join(line[18:] for line in lines) == path
+
+
 def test_columns_move_below_under_the_same_row_names() -> None:
     assert LAYERS.text(42) == (
         "layer   cycles  what\n"
