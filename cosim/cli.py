@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol, cast
 
+from systolab.cosim.terminal.table import printable
 from systolab.formats.errors import SystolabError, meant
 
 __all__ = ["COMMANDS", "Command", "load", "main", "parser"]
@@ -80,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(parsed.function(parsed))
     except SystolabError as error:
-        print(f"systolab: error: {error}", file=sys.stderr)
+        lines = map(printable, f"systolab: error: {error}".split("\n"))
+        print("\n".join(lines), file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output went away (`systolab ... | head`): nobody is left to tell.

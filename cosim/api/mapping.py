@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown
-from systolab.cosim.terminal.table import Column, Narrow, Table
+from systolab.cosim.terminal.table import Column, Narrow, Table, printable
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.registry.registry import FormatLike
@@ -169,7 +169,8 @@ class MapReport(Shown):
             SystolabError: there is no such layer, or it does not run on the array.
         """
         step = _named(self.program, layer)
-        lines = [f"{step.name}: {step.op}, {step.cycles:,} cycles", "", "ways known, by cycles:"]
+        named = printable(f"{step.name}: {step.op}, {step.cycles:,} cycles")
+        lines = [named, "", "ways known, by cycles:"]
         lines += [f"  {cycles:>12,}  {name}" for name, cycles in step.alternatives.items()]
         chain = explain(step.source, step.target, step.rules)
         lines += ["", "chain of rules:", *_set(chain[0].term)]

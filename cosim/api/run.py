@@ -66,7 +66,7 @@ class RunReport(Report):
         """The table, totals, verdict, and what differs or was asked for."""
         parts = super().parts()
         if self.divergence is not None:
-            parts += ["", "\n".join(self.divergence.lines())]
+            parts += ["", *self.divergence.parts()]
         if self.errors is not None:
             parts += ["", *self.errors.parts()]
         return parts

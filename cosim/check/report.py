@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree import ElementTree
 
-from systolab.cosim.terminal.shown import Part, Shown, Verdict, text
-from systolab.cosim.terminal.table import Column, Narrow, Table
+from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
+from systolab.cosim.terminal.table import Column, Narrow, Table, printable
 
 __all__ = ["Coverage", "Finding", "JsonValue", "Report", "StageResult"]
 
@@ -40,13 +40,18 @@ class Finding:
     files: tuple[tuple[str, str], ...] = ()
     command: str = ""
 
-    def lines(self) -> list[str]:
-        """The finding as text."""
+    def parts(self) -> list[Part]:
+        """The finding as parts of a report."""
         rows = [*self.details, *self.files]
         if self.command:
             rows.append(("reproduce", self.command))
         width = max((len(label) for label, _ in rows), default=0)
-        return [self.summary, *(f"  {label:<{width}}  {text}" for label, text in rows)]
+        facts = Facts([(f"  {label}", text) for label, text in rows], width + 4)
+        return [printable(self.summary), *([facts] if rows else [])]
+
+    def lines(self) -> list[str]:
+        """The finding as text."""
+        return text(self.parts()).split("\n")
 
     def as_data(self) -> dict[str, JsonValue]:
         """Plain data for JSON."""
@@ -144,7 +149,7 @@ class Report(Shown):
             Column("what", narrow=Narrow.MOVE),
         ]
         parts: list[Part] = [
-            ", ".join(f"{key} {value}" for key, value in self.subject.items()),
+            printable(", ".join(f"{key} {value}" for key, value in self.subject.items())),
             "",
             Table(columns, rows),
             "",
@@ -152,7 +157,7 @@ class Report(Shown):
         ]
         for stage in self.stages:
             if stage.finding is not None:
-                parts += ["", "\n".join(stage.finding.lines())]
+                parts += ["", *stage.finding.parts()]
         return parts
 
     def text(self, width: int | None = None, *, times: bool = True) -> str:

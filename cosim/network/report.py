@@ -13,7 +13,7 @@ from systolab.cosim.network.data import Dataset
 from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
-from systolab.cosim.terminal.table import Column, Narrow, Table
+from systolab.cosim.terminal.table import Column, Narrow, Table, printable
 from systolab.formats.errors import SystolabError
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
@@ -137,9 +137,11 @@ class Report(Shown):
             ),
         ]
         return [
-            f"{self.model}: {self.format} on a {self.array} array, accumulator "
-            f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
-            f"({self.data})",
+            printable(
+                f"{self.model}: {self.format} on a {self.array} array, accumulator "
+                f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
+                f"({self.data})"
+            ),
             "",
             Table(_COLUMNS, [_cells(x) for x in self.layers]),
             "",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from systolab.cosim.terminal.table import Table, fold
+from systolab.cosim.terminal.table import Table, fold, printable
 
 __all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
 
@@ -29,7 +29,8 @@ class Facts:
         """A line for each, folded to ``width`` characters."""
         lines = []
         for label, text in self.rows:
-            lines += fold(f"{label:<{self.indent}}{text}", width, " " * self.indent)
+            line = printable(f"{label:<{self.indent}}{text}")
+            lines += fold(line, width, " " * self.indent)
         return "\n".join(lines)
 
     def html(self) -> str:
@@ -61,7 +62,7 @@ class Verdict:
     def text(self, width: int | None = None) -> str:
         """The sentence, folded to ``width`` characters."""
         label = f"{self.label:<{self.indent}}" if self.label else ""
-        return "\n".join(fold(label + self.said, width, " " * len(label)))
+        return "\n".join(fold(label + printable(self.said), width, " " * len(label)))
 
     def html(self) -> str:
         """A line of its own, green or red."""
@@ -111,9 +112,8 @@ def text(parts: Sequence[Part], width: int | None = None) -> str:
 
 
 def _folded(paragraphs: str, width: int | None) -> str:
-    return "\n".join(
-        line for given in paragraphs.split("\n") for line in (fold(given, width) or [""])
-    )
+    lines = map(printable, paragraphs.split("\n"))
+    return "\n".join(line for given in lines for line in (fold(given, width) or [""]))
 
 
 def _html(text: str) -> str:

@@ -46,6 +46,15 @@ def test_user_error_is_one_sentence_and_status_2(
     assert captured.err == "systolab: error: Thing must be small, not 7\n"
 
 
+def test_an_error_cannot_steer_the_terminal(
+    one_command: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = SystolabError("Layer must be known, not a\r\x1b[2Jb")
+    one_command.setattr(cli, "load", lambda name: _command(name, error))
+    cli.main(["run"])
+    assert capsys.readouterr().err.endswith(r"not a\r\x1b[2Jb" + "\n")
+
+
 def test_a_defect_is_not_hidden(one_command: pytest.MonkeyPatch) -> None:
     one_command.setattr(cli, "load", lambda name: _command(name, ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):

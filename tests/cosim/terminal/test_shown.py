@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 import systolab as sl
-from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
+from systolab.cosim.check.report import Finding
+from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Table, headings
 from tests.cosim.runs import MODEL
 
@@ -76,6 +77,27 @@ def test_text() -> None:
         f"verdict   {EVIL}",
         "kept",
         f"  as it is {EVIL}",
+    ]
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    name = "a\r\nverdict identical\x1b[2J"
+    spelt = r"a\r\nverdict identical\x1b[2J"
+    assert Facts([("kernel", name)], 8).text() == f"kernel  {spelt}"
+    assert Verdict(name, False).text() == spelt
+    assert text(["kept\n\x1b[2J"]) == "kept\n\\x1b[2J"
+    finding = Finding(f"kernel {name}: codes differ", (("layer", name),))
+    assert finding.lines() == [f"kernel {spelt}: codes differ", f"  layer  {spelt}"]
+
+
+def test_what_a_finding_says_hangs_below_its_label() -> None:
+    finding = Finding("product: codes differ", (("first", "one two three four"),), command="go")
+    assert text(finding.parts(), 22).splitlines() == [
+        "product: codes differ",
+        "  first      one two",
+        "             three",
+        "             four",
+        "  reproduce  go",
     ]
 
 
