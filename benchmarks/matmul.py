@@ -1,4 +1,4 @@
-"""Speed of the engines behind `formats.dot`, as ratios to NumPy and to other packages.
+"""Speed of the engines behind `systolab.formats.dot`, as ratios to NumPy and to other packages.
 
     python -m benchmarks.matmul [--size 512] [--rounds 9]
 

@@ -39,7 +39,7 @@ def compile(
         [('conv1', 255), ('conv2', 378)]
 
     Args:
-        network: what to run; ``glenside.onnx.importer.load`` reads one from a file.
+        network: what to run; ``systolab.glenside.onnx.importer.load`` reads one from a file.
         array: on which machine: rows, columns, formats, accumulator.
         knowledge: what earlier compilations for this array learnt; grows. None starts afresh.
         read_through: kernels read transposed and reshaped tensors where they stand; otherwise the

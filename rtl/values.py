@@ -3,9 +3,9 @@
 The kernel's loop nest is cast into as few large matrix products as its access patterns allow. An
 outer loop that moves neither W nor P only adds rows to the product, one that does not move A only
 adds columns, any other is iterated. Gathers follow the access patterns; an inactive lane reads
-zero. The order of summation is the machine's (see ``formats.dot``): the casting leaves it alone,
-since all steps of a reduction stay within one product. Block-scaled kernels take one product a
-tile (see ``formats.dot.block_sum``).
+zero. The order of summation is the machine's (see ``systolab.formats.dot``): the casting leaves it
+alone, since all steps of a reduction stay within one product. Block-scaled kernels take one
+product a tile (see ``systolab.formats.dot.block_sum``).
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def run(array: Array, job: Job, engine: str = "auto", keep_acc: bool = False) ->
     Args:
         array: machine configuration; gives formats and accumulator.
         job: the kernel with its memories.
-        engine: engine of ``formats.dot``; "softfloat" has every binary32 step done by SoftFloat.
+        engine: engine of ``systolab.formats.dot``; "softfloat" has every binary32 step done by
+            SoftFloat.
         keep_acc: also return the accumulators.
 
     Raises:

@@ -43,7 +43,7 @@ class Sample:
 
 
 class Batch:
-    """``cosim.simulator.model.Model.run``."""
+    """``systolab.cosim.simulator.model.Model.run``."""
 
     name = "batch driver"
 

@@ -1,7 +1,8 @@
 """Is the check any good? Plants single faults in the RTL and counts those that it finds.
 
-All chosen faults are in one build, selected at run time (``cosim.mutation.source``). The inputs and
-the expected results of the check are computed once; a mutant runs until the first difference.
+All chosen faults are in one build, selected at run time (``systolab.cosim.mutation.source``). The
+inputs and the expected results of the check are computed once; a mutant runs until the first
+difference.
 """
 
 from __future__ import annotations

@@ -132,8 +132,9 @@ class Model:
         python: open the model through PyVerilator, which implies tracing: ports, clock, waveforms
             and internals of this very instance are at ``python``.
         sources: the array's sources, where they are not the generated ones.
-        mutant: fault to activate in sources that are a mutant schema (``cosim.mutation.source``); 0
-            activates none, None says that they are not a schema.
+        mutant: fault to activate in sources that are a mutant schema
+            (``systolab.cosim.mutation.source``); 0 activates none, None says that they are not a
+            schema.
 
     Raises:
         SystolabError: the array cannot be generated or built.

@@ -1,8 +1,8 @@
 """The memory behind an array's ports, served from Python one clock cycle at a time.
 
 For single-stepping a kernel in any simulator whose signals Python can read and write (PyVerilator,
-cocotb); ``cosim.simulator.model.Model.run`` runs a whole kernel at full speed. No port ever makes
-the core wait: a request is answered in the cycle after it.
+cocotb); ``systolab.cosim.simulator.model.Model.run`` runs a whole kernel at full speed. No
+port ever makes the core wait: a request is answered in the cycle after it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Accumulators: what happens to a running sum of products.
 
-Every accumulator sees the same order of operations (see ``formats.dot``): within a group of
-consecutive reduction indices ``s = +0; s = s + p`` in index order, then ``acc = acc + s``, with
+Every accumulator sees the same order of operations (see ``systolab.formats.dot``): within a group
+of consecutive reduction indices ``s = +0; s = s + p`` in index order, then ``acc = acc + s``, with
 ``acc`` starting at +0. The classes differ in what ``+`` means and in how a product is rounded.
 """
 
@@ -67,8 +67,8 @@ class Saturate:
     """A two's complement register of ``bits`` bits: every add is clamped to its range.
 
     Both the group sum ``s`` and ``acc`` are ``bits`` wide, so the order of operations matters and
-    is the one of ``formats.dot``. The register must be able to hold any single product (else
-    adding a product directly and through a group of one would differ); a narrower one is an
+    is the one of ``systolab.formats.dot``. The register must be able to hold any single product
+    (else adding a product directly and through a group of one would differ); a narrower one is an
     error. ``lsb`` as in ``Wrap``.
     """
 
@@ -87,7 +87,7 @@ class Float32:
     """IEEE 754 binary32: the product is rounded once, every add is rounded, to nearest even.
 
     Subnormals are kept, a NaN result is the canonical one (0x7FC00000), and the order of
-    operations is the one of ``formats.dot``. Nothing is fused.
+    operations is the one of ``systolab.formats.dot``. Nothing is fused.
     """
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ class Float:
     The exact product is projected once, and the exact sum of two register values is projected
     after every add (group sum and ``acc`` alike); projection is that of ``format.encode``,
     including its treatment of overflow and NaN. A zero is +0. The order of operations is the
-    one of ``formats.dot``.
+    one of ``systolab.formats.dot``.
     """
 
     format: Format

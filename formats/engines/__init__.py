@@ -1,1 +1,1 @@
-"""The engines behind `formats.dot`: one module each, slowest and most literal last."""
+"""The engines behind `systolab.formats.dot`: one module each, slowest and most literal last."""

@@ -1,6 +1,7 @@
 """A quick estimate of a kernel's cycles, to decide which candidates deserve the exact count.
 
-It knows how many lines a vector spans, not how vectors share lines; ``rtl.timing`` is the truth.
+It knows how many lines a vector spans, not how vectors share lines; ``systolab.rtl.timing`` is
+the truth.
 """
 
 from __future__ import annotations

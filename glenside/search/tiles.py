@@ -1,6 +1,7 @@
 """A term as products of tiles: the compiler's tile loops, written down as rewrites.
 
-Kernels choose their tiles in ``glenside.lowering``; this shows that such tiles mean the same.
+Kernels choose their tiles in ``systolab.glenside.lowering``; this shows that such tiles mean the
+same.
 """
 
 from __future__ import annotations

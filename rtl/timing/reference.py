@@ -1,7 +1,7 @@
 """Cycles and traffic of a kernel, the slow and obvious way: every vector, one after the other.
 
-The tests hold ``rtl.timing`` against this model. It shares the pipeline's constants and nothing
-else: it asks no mode's description which loops are a tile, so that a wrong one shows.
+The tests hold ``systolab.rtl.timing`` against this model. It shares the pipeline's constants and
+nothing else: it asks no mode's description which loops are a tile, so that a wrong one shows.
 """
 
 from __future__ import annotations

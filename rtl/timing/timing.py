@@ -1,7 +1,7 @@
 """Cycles of a kernel on an array, exactly as the hardware counts them.
 
 Timing depends on the kernel and the array alone, never on data. Vector costs come from
-``rtl.timing.lines``; what is left is a recurrence of when each unit is free, which
+``systolab.rtl.timing.lines``; what is left is a recurrence of when each unit is free, which
 ``docs/machine.md`` derives from the hardware. Each mode has its own, in a file of its own.
 """
 

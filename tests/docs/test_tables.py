@@ -1,4 +1,4 @@
-"""What must be listed is listed: families, stages, rooms, public names, files that a page names."""
+"""What must be listed is listed: families, stages, rooms, public names."""
 
 from __future__ import annotations
 
@@ -42,12 +42,6 @@ def test_every_room_is_introduced(folder: str) -> None:
     for room in rooms:
         if room.name != "__pycache__":
             assert f"`{folder}/{room.name}/`" in text
-
-
-def test_files_that_are_named_exist() -> None:
-    paths = set(re.findall(r"`((?:\w+/)+(?:[\w.]+)?)`", page("contributing.md")))
-    assert len(paths) > 40
-    assert not [path for path in sorted(paths) if not (ROOT / path).exists()]
 
 
 def test_front_door_is_on_its_page() -> None:
