@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from systolab.formats import files
 from systolab.formats.errors import SystolabError
 from systolab.formats.files import open_regular, read_regular
 
@@ -52,9 +51,10 @@ def test_a_file_that_became_a_fifo_is_refused(
     path.write_bytes(b"")
     os.mkfifo(fifo)
     before = path.stat()
-    monkeypatch.setattr(files.os, "stat", lambda _: before)
-    with pytest.raises(SystolabError, match="^Thing 'x' must be a regular file, not a FIFO$"):
-        open_regular(fifo, WHAT, 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", lambda _: before)
+        with pytest.raises(SystolabError, match="^Thing 'x' must be a regular file, not a FIFO$"):
+            open_regular(fifo, WHAT, 10)
 
 
 def test_what_is_too_large_is_refused_with_the_limit(tmp_path: Path) -> None:
