@@ -6,13 +6,14 @@ Exit status: 0 good, 1 a mismatch was found, 2 wrong usage or input.
 import argparse
 import importlib
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol, cast
 
 from systolab.cosim.terminal.table import printable
-from systolab.formats.errors import SystolabError, meant
+from systolab.formats.errors import Parameter, SystolabError, meant
 
 __all__ = ["COMMANDS", "Command", "load", "main", "parser"]
 
@@ -69,19 +70,32 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     return top
 
 
+def _spelling(command: argparse.ArgumentParser) -> Callable[[Parameter], str]:
+    """How users of a subcommand spell the parameters of the function behind it."""
+    options = {a.dest: a.option_strings[-1] for a in command._actions if a.option_strings}
+
+    def spelt(parameter: Parameter) -> str:
+        name = options.get(parameter.name, parameter.name)
+        return name if parameter.value is None else f"{name} {shlex.quote(parameter.value)}"
+
+    return spelt
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A known subcommand imports its own module and nothing else: quick to start, and a defect in
     # one subcommand leaves the others usable.
     chosen = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
+    spelling: Callable[[Parameter], str] = str
     try:
         parsed, unknown = parser(chosen).parse_known_args(arguments)
         if unknown:
             parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        spelling = _spelling(parsed.parser)
         return int(parsed.function(parsed))
     except SystolabError as error:
-        lines = map(printable, f"systolab: error: {error}".split("\n"))
+        lines = map(printable, f"systolab: error: {error.spelt(spelling)}".split("\n"))
         print("\n".join(lines), file=sys.stderr)
         return 2
     except BrokenPipeError:

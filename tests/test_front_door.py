@@ -126,7 +126,7 @@ X = np.array([1.0, 2.0])
         (lambda: sl.array("4x4"), "Format must be given, for example format='adaptivfloat:8,3'"),
         (
             lambda: sl.run("x.onnx", "e4m3fn", array=sl.array("4x4", "e4m3fn")),
-            "Format must be left to the Array that is given, not 'e4m3fn'",
+            "format must be left to the Array that is given, not 'e4m3fn'",
         ),
         (
             lambda: sl.array("4x4", "e4m3fn", accumulator=32),  # type: ignore[arg-type]
@@ -136,29 +136,29 @@ X = np.array([1.0, 2.0])
         (lambda: sl.load(3), "Model must be the path of an ONNX file or a Network, not 3"),  # type: ignore[arg-type]
         (
             lambda: sl.check("e4m3fn", level="fast"),
-            "Level must be one of quick, normal, full, not 'fast'",
+            "level must be one of quick, normal, full, not 'fast'",
         ),
         (
             lambda: sl.check("e4m3fn", stages="table"),
-            "Stages must be a list of names, not 'table'",
+            "stages must be a list of names, not 'table'",
         ),
-        (lambda: sl.check("e4m3fn", seed=-1), "Seed must be at least 0, not -1"),
+        (lambda: sl.check("e4m3fn", seed=-1), "seed must be at least 0, not -1"),
         (
             lambda: sl.check("e4m3fn", seed="x"),  # type: ignore[arg-type]
-            "Seed must be an integer, not 'x'",
+            "seed must be an integer, not 'x'",
         ),
-        (lambda: sl.mutate("e4m3fn", 0), "Number of mutants must be at least 1, not 0"),
+        (lambda: sl.mutate("e4m3fn", 0), "count must be at least 1, not 0"),
         (
             lambda: sl.hardware("e4m3fn", codec="both"),
-            "Codec must be one of auto, table, closed, not 'both'",
+            "codec must be one of auto, table, closed, not 'both'",
         ),
         (
             lambda: sl.run("x.onnx", "e4m3fn", weight_scales="row"),
-            "Weight scales must be one of tensor, channel, not 'row'",
+            "weight_scales must be one of tensor, channel, not 'row'",
         ),
         (
             lambda: sl.loss(X, "e4m3fn", calibrate="median"),
-            "Calibration must be one of max, percentile, mse, not 'median'",
+            "calibrate must be one of max, percentile, mse, not 'median'",
         ),
         (
             lambda: sl.dot(np.ones((1, 1), np.uint8), np.ones((1, 1), np.uint8)),

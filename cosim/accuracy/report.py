@@ -13,7 +13,7 @@ from systolab.cosim.network.fixed_bias import FixedBias
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Part, Shown, Verdict
 from systolab.cosim.terminal.table import Table, headings
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
 
 __all__ = ["ErrorReport", "chosen_format", "parse_budget", "report"]
@@ -130,7 +130,9 @@ def parse_budget(given: str | float) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value < math.inf:
-        raise SystolabError(f"Budget must be a positive number or percentage, not {given!r}")
+        raise SystolabError(
+            Parameter("budget"), f" must be a positive number or percentage, not {given!r}"
+        )
     return value
 
 
@@ -143,7 +145,7 @@ def chosen_format(fmt: Format, bias: int | None) -> Format:
     if bias is None:
         return fmt
     if not -100 <= bias <= 100:
-        raise SystolabError(f"Fixed bias must be from -100 to 100, not {bias}")
+        raise SystolabError(Parameter("fixed_bias"), f" must be from -100 to 100, not {bias}")
     return FixedBias(fmt, bias)
 
 

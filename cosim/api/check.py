@@ -16,7 +16,7 @@ from systolab.cosim.check.stages import Request
 from systolab.cosim.divergence.divergence import WAVES, Divergence
 from systolab.cosim.mutation.campaign import Campaign, campaign
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
 from systolab.rtl.hardware.parameters import specialise
@@ -70,8 +70,8 @@ def check(
         SystolabError: an argument cannot be used, alone or with the others.
     """
     machine = _machine(format, array, weight, out_format, accumulator)
-    effort, built_as = choice("Level", Level, level), choice("Codec", Codec, codec)
-    request = Request(machine, effort, integer("Seed", seed, 0), _names(stages), built_as)
+    effort, built_as = choice("level", Level, level), choice("codec", Codec, codec)
+    request = Request(machine, effort, integer("seed", seed, 0), _names(stages), built_as)
     whole = isinstance(array, Array)
     command = command_line(
         "check",
@@ -129,9 +129,9 @@ def mutate(
         SystolabError: an argument cannot be used, or the sound design fails the check.
     """
     machine = _machine(format, array, weight, out_format, accumulator)
-    integer("Number of mutants", count, 1)
-    levels = list(dict.fromkeys((Level.QUICK, choice("Level", Level, level))))
-    return campaign(machine, count, integer("Seed", seed, 0), levels, progress)
+    integer("count", count, 1)
+    levels = list(dict.fromkeys((Level.QUICK, choice("level", Level, level))))
+    return campaign(machine, count, integer("seed", seed, 0), levels, progress)
 
 
 def _machine(
@@ -153,5 +153,5 @@ def _machine(
 
 def _names(stages: Collection[str] | None) -> Collection[str] | None:
     if isinstance(stages, str):
-        raise SystolabError(f"Stages must be a list of names, not {stages!r}")
+        raise SystolabError(Parameter("stages"), f" must be a list of names, not {stages!r}")
     return stages

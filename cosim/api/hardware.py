@@ -91,7 +91,7 @@ def hardware(
     machine = make_array(
         array, format, weight=weight, out_format=out_format, accumulator=accumulator
     )
-    generated = generate(machine, choice("Codec", Codec, codec))
+    generated = generate(machine, choice("codec", Codec, codec))
     sources = generated.files
     vectors = example_vectors(machine)
     files = {

@@ -223,7 +223,7 @@ def loss(
     data, fmt = as_real(x), get(format)
     scale = None
     if calibrate is not None:
-        method = choice("Calibration", CalibrationMethod, calibrate)
+        method = choice("calibrate", CalibrationMethod, calibrate)
         calibration = Calibration(fmt, method, percent, axis=axis)
         calibration.observe(data)
         scale = calibration.scale()

@@ -29,7 +29,7 @@ from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.network.network import Network
@@ -127,14 +127,16 @@ def run(
     chosen = format
     if fixed_bias is not None:
         if format is None:
-            raise SystolabError("Fixed bias must be given with a format, not with an Array")
+            raise SystolabError(
+                Parameter("fixed_bias"), " must be given with a format, not an Array"
+            )
         chosen = error_report.chosen_format(get(format), fixed_bias)
     machine = make_array(array, chosen, out_format=out_format, accumulator=accumulator)
     allowed = error_report.parse_budget(budget)
-    scales = choice("Weight scales", WeightScales, weight_scales)
-    integer("--seed", seed, 0)
+    scales = choice("weight_scales", WeightScales, weight_scales)
+    integer("seed", seed, 0)
     if images is not None:
-        integer("--images", images, 1)
+        integer("images", images, 1)
     emulator = Emulator(machine, engine)
     network = load(model)
     dataset = datasets.load(data, network.inputs, images, seed)

@@ -72,8 +72,7 @@ def proof(context: Context) -> StageResult:
     if not claims:
         reason = f"nothing to prove: {', '.join(absent)}"
     elif all(claim.fmt.bits > limit for claim in claims):
-        which = "with --quick" if context.level is Level.QUICK else "without --full"
-        reason = f"codes of up to {limit} bits are proved {which}"
+        reason = f"codes of up to {limit} bits are proved at level {context.level}"
     elif not yosys.available():
         reason = yosys.MISSING
     for claim in [] if reason else claims:

@@ -10,7 +10,7 @@ from systolab.cosim.check import blocks, machine, postprocessing, proof
 from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Explain, Machine
 from systolab.cosim.check.report import Coverage, Report, StageResult
-from systolab.formats.errors import SystolabError, meant
+from systolab.formats.errors import Parameter, SystolabError, meant
 from systolab.rtl.codecs import Codec, NoCodecError
 from systolab.rtl.hardware import handwritten
 from systolab.rtl.hardware.hardware import Hardware, hardware
@@ -139,7 +139,8 @@ def check(
     for name in request.chosen:
         if name not in known:
             raise SystolabError(
-                f"Stage must be one of {', '.join(known)}, not {name!r}{meant(name, known)}"
+                Parameter("stages"),
+                f" must be among {', '.join(known)}, not {name!r}{meant(name, known)}",
             )
     report = Report(request.subject)
     try:

@@ -35,11 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stage",
         action="append",
+        dest="stages",
         metavar="NAME",
         help=f"run only this stage; may be repeated: {', '.join(stage.name for stage in STAGES)}",
     )
     parser.add_argument(
         "--mutate",
+        dest="count",
         type=int,
         metavar="N",
         help="instead check the check: plant N single faults in the RTL, count those it finds",
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the check; return 0 where everything is equal, else 1."""
-    if args.mutate is not None:
+    if args.count is not None:
         return _mutate(args)
     with steps("check") as step:
         report = check(
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             codec=args.codec,
             level=Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL,
             seed=args.seed,
-            stages=args.stage,
+            stages=args.stages,
             waves=args.waves,
             progress=step,
         )
@@ -83,7 +85,7 @@ def _mutate(args: argparse.Namespace) -> int:
     """Run a mutation campaign; return 0 where every fault in the design was found, else 1."""
     if args.codec != Codec.AUTO:
         raise SystolabError(f"--codec must be auto with --mutate, not {args.codec}")
-    for name, given in (("--stage", args.stage), ("--junit", args.junit)):
+    for name, given in (("--stage", args.stages), ("--junit", args.junit)):
         if given is not None:
             raise SystolabError(
                 f"Option {name} must not come with --mutate: all stages look for the faults, and "
@@ -92,7 +94,7 @@ def _mutate(args: argparse.Namespace) -> int:
     with steps("mutate") as step:
         result = mutate(
             args.format,
-            args.mutate,
+            args.count,
             array=args.array,
             weight=args.weight,
             out_format=args.out_format,

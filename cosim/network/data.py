@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 
 __all__ = [
     "Dataset",
@@ -35,6 +35,7 @@ Source: TypeAlias = str | Path | Samples | None
 _DEFAULT_IMAGES = 100
 _MAX_CALIBRATION = 128
 _RANDOM_CALIBRATION = 32
+_DIGITS = Parameter("data", "digits")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def digits_split() -> DigitsSplit:
         from sklearn.datasets import load_digits  # an extra, not a requirement
     except ImportError as error:
         raise SystolabError(
-            "--data digits must have scikit-learn installed (pip install 'systolab[examples]')"
+            _DIGITS, " must have scikit-learn installed (pip install 'systolab[examples]')"
         ) from error
     bunch = load_digits()
     x = (bunch.images / 16.0).astype(np.float32)[:, np.newaxis]
@@ -87,7 +88,7 @@ def digits_split() -> DigitsSplit:
 
 
 def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Dataset:
-    """Load what `--data`, `--images` and `--seed` name, for a network with these input shapes.
+    """Load what the parameters of a run name, for a network with these input shapes.
 
     Args:
         source: "digits", the path of an `.npz` file, samples with or without their labels, or
@@ -100,30 +101,31 @@ def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Datas
         SystolabError: the source cannot be read or does not fit the network.
     """
     if images is not None and images < 1:
-        raise SystolabError(f"--images must be at least 1, not {images}")
+        raise SystolabError(Parameter("images"), f" must be at least 1, not {images}")
     if source is None:
         return _random(shapes, images or _DEFAULT_IMAGES, seed)
     if isinstance(source, str) and source == "digits":
-        name, shape = _only_input(shapes, what := "--data digits")
+        name, shape = _only_input(shapes, _DIGITS)
         split = digits_split()
         fitting = _shaped(split.calibration_x, shape)
-        scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, what)
-        return Dataset("digits", _calls(name, shape, fitting, what), *scored)
+        scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, _DIGITS)
+        return Dataset("digits", _calls(name, shape, fitting, _DIGITS), *scored)
     if isinstance(source, np.ndarray):
-        return _samples(source, None, "data", "data", shapes, images)
+        return _samples(source, None, "data", Parameter("data"), shapes, images)
     if isinstance(source, tuple) and len(source) == 2:
         x, y = map(np.asarray, source)
-        return _samples(x, y, "data", "data", shapes, images)
+        return _samples(x, y, "data", Parameter("data"), shapes, images)
     if not isinstance(source, str | Path):
         raise SystolabError(
-            "Data must be 'digits', an .npz file, an array x or a pair (x, y), not " + repr(source)
+            Parameter("data"),
+            f" must be 'digits', an .npz file, an array x or a pair (x, y), not {source!r}",
         )
     return _npz(Path(source), shapes, images)
 
 
-def _only_input(shapes: Shapes, what: str) -> tuple[str, tuple[int, ...]]:
+def _only_input(shapes: Shapes, what: Parameter) -> tuple[str, tuple[int, ...]]:
     if len(shapes) != 1:
-        raise SystolabError(f"{what} must be used with a network of one input, not {len(shapes)}")
+        raise SystolabError(what, f" must be used with a network of one input, not {len(shapes)}")
     return next(iter(shapes.items()))
 
 
@@ -136,7 +138,7 @@ def _shaped(x: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float3
 def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
     """Independent standard normal inputs; both parts come from one stream of the seed."""
     if seed < 0:
-        raise SystolabError(f"--seed must be at least 0, not {seed}")
+        raise SystolabError(Parameter("seed"), f" must be at least 0, not {seed}")
     rng = np.random.default_rng(seed)
 
     def call() -> Inputs:
@@ -148,60 +150,59 @@ def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
 
 def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
     """Read `x` (and `y`, where there are labels)."""
+    what = Parameter("data", str(path))
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise SystolabError(f"--data {path} must be an .npz file, not a single array")
+            raise SystolabError(what, " must be an .npz file, not a single array")
         with archive:
             arrays = {key: archive[key] for key in archive.files}
     except OSError as error:
-        raise SystolabError(f"--data {path} must be a readable file: {error.strerror}") from error
+        raise SystolabError(what, f" must be a readable file: {error.strerror}") from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SystolabError(
-            f"--data {path} must be 'digits' or an .npz file of plain arrays"
-        ) from error
+        raise SystolabError(what, " must be 'digits' or an .npz file of plain arrays") from error
     if "x" not in arrays:
         found = ", ".join(sorted(arrays)) or "none"
-        raise SystolabError(f"--data {path} must hold an array named x, not {found}")
-    return _samples(arrays["x"], arrays.get("y"), path.name, f"--data {path}", shapes, images)
+        raise SystolabError(what, f" must hold an array named x, not {found}")
+    return _samples(arrays["x"], arrays.get("y"), path.name, what, shapes, images)
 
 
 def _samples(
     x: NDArray[Any],
     y: NDArray[Any] | None,
     title: str,
-    what: str,
+    what: Parameter,
     shapes: Shapes,
     images: int | None,
 ) -> Dataset:
     """Samples and labels; the first quarter, at most 128, calibrates."""
     name, shape = _only_input(shapes, what)
     if not (np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating)):
-        raise SystolabError(f"{what}: x must be an array of real numbers, not {x.dtype}")
+        raise SystolabError(what, f": x must be an array of real numbers, not {x.dtype}")
     with np.errstate(over="ignore"):
         x = x.astype(np.float32)
     if not np.isfinite(x).all():
-        raise SystolabError(f"{what}: x must be finite in binary32, not NaN or infinite")
+        raise SystolabError(what, ": x must be finite in binary32, not NaN or infinite")
     batch = _batch(shape, x, what)
     labels = None if y is None else _labels(y, len(x), what)
     part = min(len(x) // 4, _MAX_CALIBRATION)
     part -= part % batch
     if part == 0:
-        raise SystolabError(f"{what}: x must have at least {4 * batch} samples, not {len(x)}")
+        raise SystolabError(what, f": x must have at least {4 * batch} samples, not {len(x)}")
     calibration = _calls(name, shape, x[:part], what)
     rest = None if labels is None else labels[part:]
     return Dataset(title, calibration, *_limit(name, shape, x[part:], rest, images, what))
 
 
-def _labels(y: NDArray[np.generic], count: int, what: str) -> NDArray[np.int64]:
+def _labels(y: NDArray[np.generic], count: int, what: Parameter) -> NDArray[np.int64]:
     if not np.issubdtype(y.dtype, np.integer):
-        raise SystolabError(f"{what}: y must be an array of integers, not {y.dtype}")
+        raise SystolabError(what, f": y must be an array of integers, not {y.dtype}")
     if y.ndim == 0 or len(y) != count:
-        raise SystolabError(f"{what}: y must have a label for each of {count} samples")
+        raise SystolabError(what, f": y must have a label for each of {count} samples")
     return y.astype(np.int64)
 
 
-def _batch(shape: tuple[int, ...], x: NDArray[np.float32], what: str) -> int:
+def _batch(shape: tuple[int, ...], x: NDArray[np.float32], what: Parameter) -> int:
     """Rows of `x` that one call takes: 1 where a row is a whole input, else the batch size."""
     row = x.shape[1:]
     if row == shape:
@@ -209,12 +210,15 @@ def _batch(shape: tuple[int, ...], x: NDArray[np.float32], what: str) -> int:
     if shape and row == shape[1:]:
         return shape[0]
     raise SystolabError(
-        f"{what}: x must have samples of shape {list(shape[1:])}, as the network's input, "
-        f"not {list(row)}"
+        what,
+        f": x must have samples of shape {list(shape[1:])}, as the network's input, "
+        f"not {list(row)}",
     )
 
 
-def _calls(name: str, shape: tuple[int, ...], x: NDArray[np.float32], what: str) -> list[Inputs]:
+def _calls(
+    name: str, shape: tuple[int, ...], x: NDArray[np.float32], what: Parameter
+) -> list[Inputs]:
     batch = _batch(shape, x, what)
     return [
         {name: x[start : start + batch].reshape(shape)}
@@ -228,12 +232,14 @@ def _limit(
     x: NDArray[np.float32],
     y: NDArray[np.int64] | None,
     images: int | None,
-    what: str,
+    what: Parameter,
 ) -> tuple[list[Inputs], NDArray[np.int64] | None]:
     """Keep the first `images` samples, in whole calls."""
     batch = _batch(shape, x, what)
     wanted = min(images or _DEFAULT_IMAGES, len(x))
     wanted -= wanted % batch
     if wanted == 0:
-        raise SystolabError(f"--images must be at least {batch}, the network's batch size")
+        raise SystolabError(
+            Parameter("images"), f" must be at least {batch}, the network's batch size"
+        )
     return _calls(name, shape, x[:wanted], what), None if y is None else y[:wanted].reshape(-1)

@@ -7,7 +7,7 @@ from math import ldexp
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
 from systolab.formats.projection.codebook import Neighbours
 from systolab.formats.scaling.scaling import Scaling
@@ -31,7 +31,8 @@ class FixedBias(Format):
         """
         if base.scaling.block is not None:
             raise SystolabError(
-                f"Fixed bias must be given to a format without blocks, not {base.name}"
+                Parameter("fixed_bias"),
+                f" must be given to a format without blocks, not {base.name}",
             )
         self.base = base
         self.bias = bias

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, parse_accumulator
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.rtl.kernel.kernel import Array, parse_array
@@ -48,15 +48,15 @@ def array(
     """
     if isinstance(shape, Array):
         given = {
-            "Format": format,
-            "Format of weights": weight,
-            "Output format": out_format,
-            "Accumulator": accumulator,
+            "format": format,
+            "weight": weight,
+            "out_format": out_format,
+            "accumulator": accumulator,
         }
         for name, value in given.items():
             if value is not None:
                 raise SystolabError(
-                    f"{name} must be left to the Array that is given, not {value!r}"
+                    Parameter(name), f" must be left to the Array that is given, not {value!r}"
                 )
         return shape
     if format is None:

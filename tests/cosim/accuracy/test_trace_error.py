@@ -125,7 +125,7 @@ def test_a_fixed_bias_scales_the_table_and_the_projection() -> None:
     assert fixed.encode(np.float64(half * 2.0**-5)) == AF8.encode(np.float64(half)) == 1
     assert chosen_format(AF8, None) is AF8
     assert chosen_format(AF8, -5).name == "adaptivfloat:8,3 with bias -5"
-    with pytest.raises(SystolabError, match="Fixed bias must be from -100 to 100, not 200"):
+    with pytest.raises(SystolabError, match="fixed_bias must be from -100 to 100, not 200"):
         chosen_format(AF8, 200)
 
 
@@ -265,7 +265,7 @@ def test_budgets() -> None:
     assert parse_budget("5%") == 0.05
     assert parse_budget("0.1") == 0.1
     for given in ("0", "-1%", "x", "nan", "inf"):
-        with pytest.raises(SystolabError, match="Budget must be a positive number or percentage"):
+        with pytest.raises(SystolabError, match="budget must be a positive number or percentage"):
             parse_budget(given)
 
 

@@ -58,8 +58,8 @@ def test_data_from_memory_and_from_a_file(model: str, tmp_path: Path) -> None:
         (np.ones((40, 5)), "data: x must have samples of shape [4], as the network's input, not"),
         (np.full((40, 4), np.nan), "data: x must be finite in binary32, not NaN or infinite"),
         ((np.ones((40, 4)), np.ones(40)), "data: y must be an array of integers, not float64"),
-        (3, "Data must be 'digits', an .npz file, an array x or a pair (x, y), not 3"),
-        ((1, 2, 3), "Data must be 'digits', an .npz file, an array x or a pair (x, y), not"),
+        (3, "data must be 'digits', an .npz file, an array x or a pair (x, y), not 3"),
+        ((1, 2, 3), "data must be 'digits', an .npz file, an array x or a pair (x, y), not"),
     ],
 )
 def test_data_that_cannot_be_used(model: str, data: Any, message: str) -> None:
@@ -85,5 +85,5 @@ def test_errors_are_part_of_the_report(model: str) -> None:
 
 def test_both_a_bias_and_an_array(model: str) -> None:
     machine = sl.array("4x4", "e4m3fn")
-    with pytest.raises(sl.SystolabError, match="Fixed bias must be given with a format, not with"):
+    with pytest.raises(sl.SystolabError, match="fixed_bias must be given with a format, not an"):
         sl.run(model, array=machine, fixed_bias=-2)

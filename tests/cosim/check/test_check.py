@@ -189,7 +189,7 @@ def test_closed_forms_are_checked_on_request() -> None:
 
 
 def test_unknown_stages_are_refused() -> None:
-    with pytest.raises(SystolabError, match="Stage must be one of table, .*, not 'tables'"):
+    with pytest.raises(SystolabError, match="stages must be among table, .*, not 'tables'"):
         quick(array(), "tables")
 
 
@@ -321,9 +321,9 @@ def test_the_command_writes_its_reports(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["nonsense"], "Format family must be one of"),
         (["int:8", "--array", "4"], "Array must be ROWSxCOLS"),
-        (["int:8", "--seed", "-1"], "Seed must be at least 0, not -1"),
+        (["int:8", "--seed", "-1"], "--seed must be at least 0, not -1"),
         (["int:8", "--accumulator", "wide"], "Accumulator must be exact"),
-        (["int:8", "--stage", "pe"], "Stage must be one of"),
+        (["int:8", "--stage", "pe"], "--stage must be among"),
         (["int:8", "--stage", "table", "--json", "/nowhere/x.json"], "must be writable"),
     ],
 )

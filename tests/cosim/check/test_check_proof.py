@@ -181,8 +181,8 @@ def test_out_of_time_is_not_proved(check: Shown, monkeypatch: pytest.MonkeyPatch
     [
         ("posit:8,2", (), "nothing to prove: posit:8,2 has no closed form"),
         ("int:16", (), "nothing to prove: int:16 has no table, with more than 10 bits"),
-        ("adaptivfloat:8,3", ("--quick",), "codes of up to 4 bits are proved with --quick"),
-        ("adaptivfloat:10,4", (), "codes of up to 8 bits are proved without --full"),
+        ("adaptivfloat:8,3", ("--quick",), "codes of up to 4 bits are proved at level quick"),
+        ("adaptivfloat:10,4", (), "codes of up to 8 bits are proved at level normal"),
     ],
 )
 def test_what_is_left_out_is_said(

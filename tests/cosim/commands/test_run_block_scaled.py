@@ -209,7 +209,7 @@ def test_digits_on_a_larger_array(systolab: Systolab, name: str) -> None:
     ("arguments", "message"),
     [
         (["--accumulator", "wrap:32"], "Accumulator of a block-scaled array must be exact, not"),
-        (["--fixed-bias", "1"], "Fixed bias must be given to a format without blocks, not mxfp4"),
+        (["--fixed-bias", "1"], "--fixed-bias must be given to a format without blocks, not mxfp4"),
         (["--out-format", "nothing"], "Format family must be one of"),
     ],
 )

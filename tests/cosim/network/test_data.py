@@ -113,7 +113,7 @@ def test_bad_arrays(tmp_path: Path, arrays: dict[str, object], message: str) -> 
 
 def test_bad_files(tmp_path: Path) -> None:
     missing = _error(str(tmp_path / "none.npz"), PAIR)
-    assert re.fullmatch(r"--data .*none.npz must be a readable file: No such file.*", missing)
+    assert re.fullmatch(r"data='.*none.npz' must be a readable file: No such file.*", missing)
     (tmp_path / "text").write_text("hello")
     assert _error(str(tmp_path / "text"), PAIR).endswith("or an .npz file of plain arrays")
     np.save(tmp_path / "one.npy", np.zeros(3))
@@ -125,14 +125,14 @@ def test_bad_files(tmp_path: Path) -> None:
 
 
 def test_bad_numbers() -> None:
-    assert _error("digits", SHAPES, 0) == "--images must be at least 1, not 0"
-    with pytest.raises(SystolabError, match=r"^--seed must be at least 0, not -1$"):
+    assert _error("digits", SHAPES, 0) == "images must be at least 1, not 0"
+    with pytest.raises(SystolabError, match=r"^seed must be at least 0, not -1$"):
         load(None, SHAPES, 1, -1)
     assert _error("digits", {**SHAPES, "b": (1,)}) == (
-        "--data digits must be used with a network of one input, not 2"
+        "data='digits' must be used with a network of one input, not 2"
     )
     assert _error("digits", {"v": (200, 64)}, 100) == (
-        "--images must be at least 200, the network's batch size"
+        "images must be at least 200, the network's batch size"
     )
 
 
