@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cache
-from math import ldexp
+from math import floor, ldexp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +17,37 @@ from systolab.formats.projection.projection import default_bounds, midpoint_boun
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
 
-__all__ = ["Lns", "power_of_two"]
+__all__ = ["Lns"]
 
 _CONTEXT = Context(prec=60)
 
 
-def power_of_two(numerator: int, log2_denominator: int, significant_bits: int) -> float:
-    """``2^(numerator / 2^log2_denominator)`` rounded to ``significant_bits`` (nearest).
+def power_of_two(numerator: int, log2_denominator: int) -> float:
+    """``2^(numerator / 2^log2_denominator)`` rounded to nearest binary32, its exponent unbounded.
 
-    Sixty decimal digits decide the rounding: the power is rational only where it is exact.
+    Sixty decimal digits decide: the power is rational only where it is exact.
     """
     whole, part = divmod(numerator, 1 << log2_denominator)
-    integer = _significand(part, log2_denominator, significant_bits)
-    return ldexp(integer, whole - significant_bits + 1)
+    return ldexp(round(_significand(part, log2_denominator) * 2**23), whole - 23)
+
+
+def irrational_power(numerator: int, log2_denominator: int) -> tuple[float, float]:
+    """The binary64 values next below and above ``2^(numerator / 2^log2_denominator)``.
+
+    Args:
+        numerator: no multiple of ``2^log2_denominator``: else the power is rational.
+        log2_denominator: at least 1.
+    """
+    whole, part = divmod(numerator, 1 << log2_denominator)
+    below = floor(_significand(part, log2_denominator) * 2**52)
+    return ldexp(below, whole - 52), ldexp(below + 1, whole - 52)
 
 
 @cache
-def _significand(part: int, log2_denominator: int, significant_bits: int) -> int:
+def _significand(part: int, log2_denominator: int) -> Fraction:
+    """``2^(part / 2^log2_denominator)``, in [1, 2), to sixty digits."""
     exponent = Decimal(part) / Decimal(1 << log2_denominator)
-    value = Fraction(_CONTEXT.power(Decimal(2), exponent))  # in [1, 2)
-    return round(value * (1 << (significant_bits - 1)))
+    return Fraction(_CONTEXT.power(Decimal(2), exponent))
 
 
 class Lns(Format):
@@ -72,17 +83,17 @@ class Lns(Format):
         logarithm = self._logarithm(code)
         if logarithm == -(1 << (self.bits - 2)):
             return 0.0
-        value = power_of_two(logarithm, self.fraction_bits, 24)
+        value = power_of_two(logarithm, self.fraction_bits)
         return -value if code >> (self.bits - 1) else value
 
     def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:
-        """Halfway between the logarithms."""
+        """Halfway between the logarithms: the first binary64 beyond, as the power is irrational."""
         if self.rounding not in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY):
             return default_bounds(pairs, self.rounding)
         bounds = midpoint_bounds(pairs.lower, pairs.upper, pairs.lower == 0)
         for i, (low, high) in enumerate(zip(pairs.lower_code, pairs.upper_code, strict=True)):
             if pairs.lower[i] != 0 and pairs.upper[i] != 0:
                 middle = self._logarithm(int(low)) + self._logarithm(int(high))
-                power = power_of_two(middle, self.fraction_bits + 1, 53)
-                bounds[i] = power if pairs.lower[i] > 0 else -power
+                below, above = irrational_power(middle, self.fraction_bits + 1)
+                bounds[i] = above if pairs.lower[i] > 0 else -below
         return bounds

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 
 import ml_dtypes
 import numpy as np
@@ -203,3 +204,20 @@ def test_strided_and_empty_arrays() -> None:
     np.testing.assert_array_equal(fmt.encode(x.T[::2]), fmt.encode(x).T[::2])
     assert fmt.encode(np.zeros((0, 3), np.float32)).shape == (0, 3)
     assert fmt.encode(np.float32(1)).shape == ()
+
+
+def test_thresholds_of_far_apart_and_rounded_values_are_the_first_binary64_beyond() -> None:
+    """Means of binary32 values of any distance: some are no binary64, none is rounded."""
+    values = [0.0, 2.0**-149, np.sqrt(2), 1.1, 2.0**60, 1.1 * 2.0**60, 2.0**127, -(2.0**-100)]
+    fmt = TableFormat(np.array(values), "far")
+    points, codes = fmt.codebook.points.tolist(), fmt.codebook.codes.tolist()
+    for (low, a), (high, b) in pairwise(zip(points, codes, strict=True)):
+        middle = (Fraction(low) + Fraction(high)) / 2
+        near = np.nextafter(np.full(3, float(middle)), [-np.inf, 0, np.inf])
+        near[1] = float(middle)
+        tie = min(a, b, key=lambda code: (code % 2, abs(values[code])))
+        expected = [
+            tie if Fraction(x) == middle else a if Fraction(x) < middle else b
+            for x in near.tolist()
+        ]
+        assert fmt.encode(near).tolist() == expected
