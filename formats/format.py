@@ -5,19 +5,22 @@ The two know each other: a format quantises to a tensor, a tensor says what its 
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from systolab.formats.choices import shown
 from systolab.formats.codes import Codes, expand_blocks
+from systolab.formats.contained import contained_method
+from systolab.formats.decoding import decoded
 from systolab.formats.errors import SystolabError
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.encode import Projector
@@ -25,6 +28,7 @@ from systolab.formats.projection.projection import (
     EncoderTable,
     Projection,
     build_projection,
+    checked_bounds,
     default_bounds,
     overflow_bound,
 )
@@ -32,51 +36,32 @@ from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.projection.stochastic import random_words
 from systolab.formats.scaling import quantization
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
+from systolab.formats.sealed import Sealed, require_own
 from systolab.formats.switches import Switches
 
 __all__ = ["Format", "QuantizedTensor"]
 
 _CHUNK = 1 << 16
 
-_COPIES = {
-    "name": "named(...)",
-    "rounding": "replace(rounding=...)",
-    "saturation": "replace(saturation=...)",
-    "scaling": "replace(scale=..., rule=..., block=...)",
-    "seed": "replace(seed=...)",
+# What an author may override, and what it has to give; ``decode`` is called for all codes at once.
+_OVERRIDES = {
+    "encode": "encode of {} must give a code for every real number",
+    "rounding_bounds": "rounding_bounds of {} must give a bound for every pair",
+    "overflow_step": "overflow_step of {} must give a distance",
+    "scale_for": "scale_for of {} must give a scale for every magnitude",
+    "fit_scale": "fit_scale of {} must give scales for any data",
 }
 
-_Made = TypeVar("_Made")
 
-
-class _Sealed(ABCMeta):
-    """Instances can be changed until their ``__init__`` is through, and never again."""
-
-    def __call__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:
-        """Make an instance, and keep what defines it: what its class does later is too late."""
-        made: _Made = ABCMeta.__call__(cls, *args, **kwargs)
-        switches = {field.name: getattr(made, field.name) for field in fields(Switches)}
-        attributes = {
-            name: value
-            for name, value in vars(made).items()
-            if not isinstance(getattr(cls, name, None), cached_property)
-        }
-        _define(made, switches | attributes)
-        return made
-
-
-def _define(made: object, definition: Mapping[str, Any]) -> None:
-    """Give an instance what defines it; from here on it cannot be changed."""
-    vars(made).update(definition, _definition=MappingProxyType(dict(definition)))
-
-
-class Format(metaclass=_Sealed):
+class Format(Sealed):
     """A finite table of values, and everything that follows from it.
 
     A subclass sets ``bits`` and defines ``decode``; that is complete. It may also override
     ``rounding_bounds`` (where the decision between two neighbours lies) and ``overflow_step``.
     Instances are immutable once they are made: ``replace`` gives a changed copy, and what a
-    subclass computes late belongs in a ``functools.cached_property``.
+    subclass computes late belongs in a ``functools.cached_property``. Lists, dictionaries, sets
+    and arrays that ``__init__`` sets become tuples, mapping proxies, frozen sets and read-only
+    copies.
 
     Attributes:
         name: canonical spelling, accepted by ``systolab.format``; of a class that gives none, the
@@ -100,14 +85,21 @@ class Format(metaclass=_Sealed):
     redundant: tuple[int, ...] = ()
     hardware: Mapping[str, Path] = MappingProxyType({})
 
-    _definition: Mapping[str, Any]  # what __init__ set
     _unchanged: Format | None = None
 
     def __init_subclass__(cls) -> None:
-        """Name the class: reports and scales tell formats apart by their names."""
+        """Name the class: reports and scales tell formats apart by their names.
+
+        Raises:
+            SystolabError: the class defines what follows from its table.
+        """
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = cls.__name__
+        for name, value in list(vars(cls).items()):
+            require_own(cls, name)
+            if name in _OVERRIDES and not cls.__module__.startswith("systolab."):
+                setattr(cls, name, contained_method(value, _OVERRIDES[name]))
 
     @abstractmethod
     def decode(self, code: int) -> float:
@@ -125,9 +117,7 @@ class Format(metaclass=_Sealed):
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """The values of all codes, shape [2^bits]."""
-        if not 1 <= self.bits <= 16:
-            raise SystolabError(f"Width of {self.name} must be 1 to 16 bits, not {self.bits}")
-        table = np.array([self.decode(code) for code in range(1 << self.bits)], dtype=np.float64)
+        table = decoded(self, range(1 << self.bits))
         table.flags.writeable = False
         return table
 
@@ -206,13 +196,18 @@ class Format(metaclass=_Sealed):
                         "it has neither infinity nor NaN"
                     )
             if self.saturation is Saturation.NONE:
-                step = self.overflow_step(upward)
-                bound = overflow_bound(abs(last), step, code, self.rounding, upward)
+                step: object = self.overflow_step(upward)
+                if not isinstance(step, int | float | np.floating) or not step > 0:
+                    raise SystolabError(
+                        f"overflow_step of {self.name} must be a positive number, not {shown(step)}"
+                    )
+                bound = overflow_bound(abs(last), float(step), code, self.rounding, upward)
             codes.append(outer)
             bounds.append(bound)
+        pairs = book.neighbours
         return build_projection(
             book,
-            self.rounding_bounds(book.neighbours),
+            checked_bounds(self.rounding_bounds(pairs), pairs, self.name),
             (-bounds[0], bounds[1]),
             (codes[0], codes[1]),
             self.nan_code,
@@ -360,14 +355,27 @@ class Format(metaclass=_Sealed):
     def replace(
         self,
         *,
-        rounding: Rounding | None = None,
-        saturation: Saturation | None = None,
+        rounding: Rounding | str | None = None,
+        saturation: Saturation | str | None = None,
         seed: int | None = None,
-        scale: ScaleKind | None = None,
-        rule: ScaleRule | None = None,
+        scale: ScaleKind | str | None = None,
+        rule: ScaleRule | str | None = None,
         block: int | None = None,
     ) -> Self:
-        """A copy with other switches; its name spells what differs from the family's default."""
+        """A copy with other switches; its name spells what differs from the family's default.
+
+        Args:
+            rounding: a ``Rounding`` or its value, as ``"toward-zero"``; None here and below: as
+                it is.
+            saturation: a ``Saturation`` or its value.
+            seed: key of the stochastic rounding.
+            scale: a ``ScaleKind`` or its value: which scales are allowed.
+            rule: a ``ScaleRule`` or its value: how a power of two is chosen.
+            block: elements that share a scale.
+
+        Raises:
+            SystolabError: a switch is nothing of its kind.
+        """
         changed = self.switches.changed(rounding, saturation, seed, scale, rule, block)
         origin = self if self._unchanged is None else self._unchanged
         return self._made(
@@ -385,57 +393,20 @@ class Format(metaclass=_Sealed):
         return Switches(self.rounding, self.saturation, self.seed, self.scaling)
 
     def named(self, name: str) -> Self:
-        """The same format under another name."""
-        return self._made(name=name)
-
-    def _made(self, **changes: object) -> Self:
-        """A copy with other attributes; nothing that was computed from the old ones is kept."""
-        new = object.__new__(type(self))
-        _define(new, {**self._definition, **changes})
-        return new
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What defines the format, for copies and pickles."""
-        return dict(self._definition)
-
-    def __setstate__(self, definition: Mapping[str, Any]) -> None:
-        """Become what the definition says, as a copy or out of a pickle."""
-        _define(self, definition)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Refuse: what is computed from a format, here and elsewhere, is kept for good.
+        """The same format under another name, which spells none of its switches.
 
         Raises:
-            SystolabError: always, but in ``__init__``.
+            SystolabError: the name is no text.
         """
-        self._require_unsealed(name)
-        super().__setattr__(name, value)
+        if not isinstance(name, str) or not name.strip():
+            raise SystolabError(f"Name of {self.name} must be a text, not {name!r}")
+        return self._made(name=name, _unchanged=None)
 
-    def __delattr__(self, name: str) -> None:
-        """Refuse, as ``__setattr__`` does."""
-        self._require_unsealed(name)
-        super().__delattr__(name)
-
-    def _require_unsealed(self, name: str) -> None:
-        if "_definition" not in vars(self):
-            return
-        instead = (
-            f"use {_COPIES[name]} for a copy"
-            if name in _COPIES
-            else f"set {name} in __init__, or compute it in a functools.cached_property"
-        )
-        raise SystolabError(f"Format {self.name} must not be changed: {instead}")
-
-    def __eq__(self, other: object) -> bool:
-        """Same name, values, switches and projection, and the same hand-written hardware."""
-        if not isinstance(other, Format):
-            return NotImplemented
-        if self is other:
-            return True
+    def _is_same(self, other: Format) -> bool:
+        """Same values, switches and projection, and the same hand-written hardware."""
         return (
-            self.name == other.name
-            and self.switches == other.switches
-            and dict(self.hardware) == dict(other.hardware)
+            self.switches == other.switches
+            and self.hardware == other.hardware
             and self._steps == other._steps
         )
 
@@ -446,12 +417,10 @@ class Format(metaclass=_Sealed):
         arrays = self.values, projection.bounds, projection.codes
         return (*(array.tobytes() for array in arrays), bytes([*divmod(self.nan_code, 256)]))
 
-    def __hash__(self) -> int:
-        """Hash of the name."""
-        return hash(self.name)
-
     def __repr__(self) -> str:
-        """The expression that gives this format."""
+        """The expression that gives this format, or what it is called where none does."""
+        if self.name == type(self).__name__:
+            return f"<Format {self.name}>"
         return f"systolab.format({self.name!r})"
 
 

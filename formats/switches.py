@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from systolab.formats.choices import choice, integer
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
 
@@ -19,6 +20,9 @@ class Switches:
         saturation: what becomes of values beyond the largest finite one.
         seed: key of the stochastic rounding.
         scaling: how scales are fitted to data.
+
+    Raises:
+        SystolabError: one of them is nothing of its kind.
     """
 
     rounding: Rounding
@@ -26,26 +30,32 @@ class Switches:
     seed: int
     scaling: Scaling
 
+    def __post_init__(self) -> None:
+        """Take the command line's spelling, too."""
+        object.__setattr__(self, "rounding", choice("Rounding", Rounding, self.rounding))
+        object.__setattr__(self, "saturation", choice("Saturation", Saturation, self.saturation))
+        object.__setattr__(self, "seed", integer("Seed of a format", self.seed))
+        object.__setattr__(self, "scaling", Scaling.of(self.scaling))
+
     def changed(
         self,
-        rounding: Rounding | None = None,
-        saturation: Saturation | None = None,
+        rounding: Rounding | str | None = None,
+        saturation: Saturation | str | None = None,
         seed: int | None = None,
-        scale: ScaleKind | None = None,
-        rule: ScaleRule | None = None,
+        scale: ScaleKind | str | None = None,
+        rule: ScaleRule | str | None = None,
         block: int | None = None,
     ) -> Switches:
         """The same but for what is given."""
         old = self.scaling
         return Switches(
-            self.rounding if rounding is None else rounding,
-            self.saturation if saturation is None else saturation,
+            self.rounding if rounding is None else choice("Rounding", Rounding, rounding),
+            self.saturation if saturation is None else choice("Saturation", Saturation, saturation),
             self.seed if seed is None else seed,
-            replace(
-                old,
-                kind=old.kind if scale is None else scale,
-                rule=old.rule if rule is None else rule,
-                block=old.block if block is None else block,
+            Scaling(
+                old.kind if scale is None else choice("Scale", ScaleKind, scale),
+                old.rule if rule is None else choice("Rule of scales", ScaleRule, rule),
+                old.block if block is None else block,
             ),
         )
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
-from systolab.cosim.api.choices import choice, integer
 from systolab.cosim.api.command_line import command_line, spelt_in_full
 from systolab.cosim.check import stages as all_stages
 from systolab.cosim.check.context import Context, Level
@@ -16,6 +15,7 @@ from systolab.cosim.check.stages import Request
 from systolab.cosim.divergence.divergence import WAVES, Divergence
 from systolab.cosim.mutation.campaign import Campaign, campaign
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
+from systolab.formats.choices import choice, integer
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
@@ -70,8 +70,13 @@ def check(
         SystolabError: an argument cannot be used, alone or with the others.
     """
     machine = _machine(format, array, weight, out_format, accumulator)
-    effort, built_as = choice("level", Level, level), choice("codec", Codec, codec)
-    request = Request(machine, effort, integer("seed", seed, 0), _names(stages), built_as)
+    request = Request(
+        machine,
+        choice(Parameter("level"), Level, level),
+        integer(Parameter("seed"), seed, 0),
+        _names(stages),
+        choice(Parameter("codec"), Codec, codec),
+    )
     whole = isinstance(array, Array)
     command = command_line(
         "check",
@@ -80,9 +85,9 @@ def check(
         out=machine.out if whole else out_format,
         array=machine.name,
         accumulator=str(machine.accumulator),
-        codec=None if built_as is Codec.AUTO else built_as,
-        quick=effort is Level.QUICK,
-        full=effort is Level.FULL,
+        codec=None if request.codec is Codec.AUTO else request.codec,
+        quick=request.level is Level.QUICK,
+        full=request.level is Level.FULL,
         seed=seed,
     )
     if whole and not spelt_in_full(machine):
@@ -129,9 +134,9 @@ def mutate(
         SystolabError: an argument cannot be used, or the sound design fails the check.
     """
     machine = _machine(format, array, weight, out_format, accumulator)
-    integer("count", count, 1)
-    levels = list(dict.fromkeys((Level.QUICK, choice("level", Level, level))))
-    return campaign(machine, count, integer("seed", seed, 0), levels, progress)
+    integer(Parameter("count"), count, 1)
+    levels = list(dict.fromkeys((Level.QUICK, choice(Parameter("level"), Level, level))))
+    return campaign(machine, count, integer(Parameter("seed"), seed, 0), levels, progress)
 
 
 def _machine(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from systolab.cosim.api.choices import choice
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.errors import SystolabError
+from systolab.formats.choices import choice
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
 from systolab.rtl.hardware.hardware import Hardware
@@ -91,7 +91,7 @@ def hardware(
     machine = make_array(
         array, format, weight=weight, out_format=out_format, accumulator=accumulator
     )
-    generated = generate(machine, choice("codec", Codec, codec))
+    generated = generate(machine, choice(Parameter("codec"), Codec, codec))
     sources = generated.files
     vectors = example_vectors(machine)
     files = {

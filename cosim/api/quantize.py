@@ -8,15 +8,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from systolab.cosim.api.choices import choice
 from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, parse_accumulator
+from systolab.formats.choices import choice
 from systolab.formats.codes import Codes
 from systolab.formats.describe.properties import Loss
 from systolab.formats.describe.properties import loss as measure
 from systolab.formats.dot.product import DotResult
 from systolab.formats.dot.product import dot as dot_codes
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format, QuantizedTensor
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.formats.scaling.calibration import Calibration, CalibrationMethod
@@ -223,7 +223,7 @@ def loss(
     data, fmt = as_real(x), get(format)
     scale = None
     if calibrate is not None:
-        method = choice("calibrate", CalibrationMethod, calibrate)
+        method = choice(Parameter("calibrate"), CalibrationMethod, calibrate)
         calibration = Calibration(fmt, method, percent, axis=axis)
         calibration.observe(data)
         scale = calibration.scale()

@@ -13,7 +13,6 @@ import numpy as np
 
 from systolab.cosim.accuracy import report as error_report
 from systolab.cosim.accuracy.report import ErrorReport
-from systolab.cosim.api.choices import choice, integer
 from systolab.cosim.api.command_line import command_line, spelt_in_full
 from systolab.cosim.case import hardware_model
 from systolab.cosim.check.context import Context, Level
@@ -29,6 +28,7 @@ from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
+from systolab.formats.choices import choice, integer
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
@@ -133,10 +133,10 @@ def run(
         chosen = error_report.chosen_format(get(format), fixed_bias)
     machine = make_array(array, chosen, out_format=out_format, accumulator=accumulator)
     allowed = error_report.parse_budget(budget)
-    scales = choice("weight_scales", WeightScales, weight_scales)
-    integer("seed", seed, 0)
+    scales = choice(Parameter("weight_scales"), WeightScales, weight_scales)
+    integer(Parameter("seed"), seed, 0)
     if images is not None:
-        integer("images", images, 1)
+        integer(Parameter("images"), images, 1)
     emulator = Emulator(machine, engine)
     network = load(model)
     dataset = datasets.load(data, network.inputs, images, seed)

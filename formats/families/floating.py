@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import frexp, inf, ldexp, nan
 
+from systolab.formats.choices import choice
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Saturation
@@ -44,6 +45,10 @@ class Layout:
     specials: Specials = Specials.IEEE
     subnormals: bool = True
     signed: bool = True
+
+    def __post_init__(self) -> None:
+        """Take the command line's spelling of the specials, too."""
+        object.__setattr__(self, "specials", choice("Specials", Specials, self.specials))
 
 
 class Float(Format):

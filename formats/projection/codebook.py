@@ -62,7 +62,8 @@ class Codebook:
         """Order a table of 2^n values; ``redundant`` codes are never canonical.
 
         Raises:
-            SystolabError: a value is not a binary32, or zero is missing.
+            SystolabError: a value is not a binary32, zero is missing, there is no other number, or
+                a redundant code repeats no other.
         """
         with np.errstate(over="ignore"):
             single = values.astype(np.float32).astype(np.float64)
@@ -75,8 +76,18 @@ class Codebook:
             )
         if not (values == 0).any():
             raise SystolabError(f"Codebook of {owner} must contain zero")
+        if not (np.isfinite(values) & (values != 0)).any():
+            raise SystolabError(f"Codebook of {owner} must contain a finite value that is not zero")
         canonical = np.ones(len(values), np.bool_)
         canonical[list(redundant)] = False
+        bits = _bits(values)
+        alone = ~canonical & ~np.isin(bits, bits[canonical])
+        if alone.any():
+            code = int(np.argmax(alone))
+            raise SystolabError(
+                f"Redundant codes of {owner} must repeat the value of another code, "
+                f"not be the only ones of {float(values[code])!r}, as {code:#x} is"
+            )
         finite = np.flatnonzero(np.isfinite(values) & canonical)
         order = finite[np.lexsort((finite, ~np.signbit(values[finite]), values[finite]))]
         ordered = values[order]
@@ -103,6 +114,11 @@ class Codebook:
         lower, upper = self.points[:-1], self.points[1:]
         apart = ~((lower == 0) & (upper == 0))
         return Neighbours(lower[apart], upper[apart], self.codes[:-1][apart], self.codes[1:][apart])
+
+
+def _bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Values as what they are told apart by: signs of zeros count, payloads of NaN do not."""
+    return np.where(np.isnan(values), np.nan, values).view(np.uint64)
 
 
 def _first(mask: NDArray[np.bool_]) -> int | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.choices import choice, shown
+from systolab.formats.errors import SystolabError
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.rounding import Rounding
 
@@ -21,6 +23,7 @@ __all__ = [
     "binary32_key",
     "binary64_key",
     "build_projection",
+    "checked_bounds",
     "default_bounds",
     "midpoint_bounds",
     "overflow_bound",
@@ -128,12 +131,15 @@ def default_bounds(pairs: Neighbours, rounding: Rounding) -> NDArray[np.float64]
     """The smallest binary64 value that goes to the upper one of each pair.
 
     Where both codes of a pair have the same parity, "even" means the smaller magnitude.
+
+    Raises:
+        SystolabError: there is no such rounding.
     """
     smaller_is_lower = np.abs(pairs.lower) < np.abs(pairs.upper)
     lower_odd = (pairs.lower_code & 1).astype(np.bool_)
     upper_odd = (pairs.upper_code & 1).astype(np.bool_)
     prefer_lower = np.where(lower_odd == upper_odd, smaller_is_lower, ~lower_odd)
-    match rounding:
+    match choice("Rounding", Rounding, rounding):
         case Rounding.NEAREST_EVEN:
             return midpoint_bounds(pairs.lower, pairs.upper, ~prefer_lower)
         case Rounding.NEAREST_AWAY:
@@ -146,6 +152,26 @@ def default_bounds(pairs: Neighbours, rounding: Rounding) -> NDArray[np.float64]
             return pairs.upper.copy()
         case Rounding.ODD:
             return np.where(prefer_lower, _after(pairs.lower), pairs.upper)
+
+
+def checked_bounds(given: object, pairs: Neighbours, owner: str) -> NDArray[np.float64]:
+    """Rounding bounds that a format gave: a number for each pair.
+
+    Raises:
+        SystolabError: they are no such array.
+    """
+    try:
+        bounds = np.asarray(given)
+    except (ValueError, TypeError):  # ragged
+        bounds = np.array(None)
+    if bounds.dtype.kind not in "fiu" or np.isnan(bounds).any():
+        raise SystolabError(f"Rounding bounds of {owner} must be numbers, not {shown(given)}")
+    if bounds.shape != pairs.lower.shape:
+        raise SystolabError(
+            f"Rounding bounds of {owner} must have the shape of the pairs {pairs.lower.shape}, "
+            f"not {bounds.shape}"
+        )
+    return bounds.astype(np.float64)
 
 
 def overflow_bound(last: float, step: float, code: int, rounding: Rounding, upward: bool) -> float:

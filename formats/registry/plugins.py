@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from systolab.formats.choices import shown
+from systolab.formats.contained import FAULTS, fault, quiet
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.format import Format
 from systolab.formats.registry.validation import validate
 
-__all__ = ["GROUP", "entry_point_families", "load_file"]
+__all__ = ["GROUP", "entry_point_families", "instance", "load_file"]
 
 #: A plug-in package declares ``name = "module:MyFormat"`` in this entry-point group.
 GROUP = "systolab.formats"
@@ -30,10 +32,13 @@ def entry_point_families() -> Iterator[Family]:
 def _maker(point: EntryPoint) -> Callable[[Arguments], Format]:
     def make(arguments: Arguments) -> Format:
         try:
-            factory = point.load()
-        except (ImportError, AttributeError) as error:
+            with quiet():
+                factory = point.load()
+        except SystolabError:
+            raise
+        except FAULTS as error:
             raise SystolabError(
-                f"Format plug-in {point.name!r} ({point.value}) cannot be loaded: {error}"
+                f"Format plug-in {point.name!r} ({point.value}) cannot be loaded: {fault(error)}"
             ) from error
         return _instance(factory, arguments, point.name)
 
@@ -63,21 +68,32 @@ def load_file(path: str, class_name: str, arguments: Arguments) -> Format:
 
 def _module(path: str) -> ModuleType:
     file = Path(path)
-    if not file.is_file():
+    try:
+        present = file.is_file()
+    except OSError as error:  # a name too long for the file system
+        raise SystolabError(
+            f"Format file must exist: {path} cannot be looked up ({error.strerror})"
+        ) from error
+    if not present:
         raise SystolabError(f"Format file must exist: {path} does not")
     name = f"_systolab_format_{sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
     found = importlib.util.spec_from_file_location(name, file)
     if found is None or found.loader is None:
         raise SystolabError(f"Format file must be a Python file, not {path}")
     module = importlib.util.module_from_spec(found)
+    before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        found.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise SystolabError(
-            f"Format file {path} cannot be executed: {type(error).__name__}: {error}"
-        ) from error
+        with quiet():
+            found.loader.exec_module(module)
+    except FAULTS as error:
+        if before is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = before
+        if isinstance(error, SystolabError):
+            raise
+        raise SystolabError(f"Format file {path} cannot be executed: {fault(error)}") from error
     return module
 
 
@@ -86,14 +102,51 @@ def _instance(factory: object, arguments: Arguments, base: str) -> Format:
     names = [f"{i + 1}" for i in range(len(arguments.parameters))]
     parameters = arguments.integers(*names)
     name = ":".join([base, *filter(None, [",".join(arguments.parameters)])])
-    if not callable(factory):
-        raise SystolabError(f"Format {name} must be a class or a function, not {factory!r}")
-    try:
-        fmt = factory(*parameters)
-    except TypeError as error:
-        raise SystolabError(f"Format {name} cannot be made: {error}") from error
+    fmt: object = factory
+    if not isinstance(factory, Format):
+        if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, Format)):
+            raise SystolabError(
+                f"Format {name} must be a class or a function that gives a systolab.Format, "
+                f"not {_kind(factory)}"
+            )
+        fmt = instance(factory, name, parameters)
+    elif parameters:
+        raise SystolabError(
+            f"Format {base} must be spelt without parameters, for it is an instance already, "
+            f"not with {','.join(arguments.parameters)}"
+        )
     if not isinstance(fmt, Format):
-        raise SystolabError(f"Format {name} must derive from systolab.Format, not be {fmt!r}")
+        raise SystolabError(
+            f"Format {name} must be made by a function that returns a systolab.Format, "
+            f"not {_kind(fmt)}"
+        )
     named = fmt.named(name)
     validate(named)
     return named
+
+
+def instance(factory: Callable[..., object], name: str, parameters: Sequence[int] = ()) -> object:
+    """What an author's class or function makes.
+
+    Raises:
+        SystolabError: it raises, exits or takes other parameters; what it refuses is said as it
+            says it.
+    """
+    try:
+        with quiet():
+            return factory(*parameters)
+    except SystolabError:
+        raise
+    except FAULTS as error:
+        raise SystolabError(f"Format {name} cannot be made: {fault(error)}") from error
+
+
+def _kind(thing: object) -> str:
+    """What something is, in words: its address in memory tells nobody anything."""
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}"
+    if isinstance(thing, ModuleType):
+        return f"the module {thing.__name__}"
+    if isinstance(thing, str | int | float | None):
+        return shown(thing)
+    return f"an object of the class {type(thing).__name__}"

@@ -8,20 +8,27 @@ command line. Every format takes the options ``rounding``, ``saturation``, ``see
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import TypeAlias, TypedDict
+from weakref import WeakValueDictionary
 
+from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.families.builtin import BUILTIN
 from systolab.formats.families.floating import p3109
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding, Saturation
-from systolab.formats.registry.plugins import entry_point_families, load_file
+from systolab.formats.registry.plugins import entry_point_families, instance, load_file
+from systolab.formats.registry.validation import validate
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule
 
 __all__ = ["FormatLike", "families", "get"]
 
-FormatLike: TypeAlias = str | Format
+FormatLike: TypeAlias = str | Format | type[Format]
+
+# Formats whose codes are known not to contradict each other, by identity: they are immutable.
+_SOUND: WeakValueDictionary[int, Format] = WeakValueDictionary()
 
 #: What ml_dtypes, PyTorch, ONNX and papers call formats, without "-" and "_".
 _OTHERS = {
@@ -34,7 +41,8 @@ _OTHERS = {
         for layout in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e4m3b11fnuz", "e3m4")
         for prefix in ("float8", "fp8", "f8")
     },
-    **{f"{prefix}e4m3": "e4m3fn" for prefix in ("float8", "fp8")},
+    "fp8e4m3": "e4m3fn",  # NVIDIA's and OCP's name; of ml_dtypes and MLIR it is another format
+    **dict.fromkeys(("float8e4m3", "f8e4m3"), "e4m3"),
     **{f"{prefix}{layout}": layout for layout in ("e2m3", "e3m2") for prefix in ("float6", "fp6")},
     **dict.fromkeys(("fp4", "float4", "float4e2m1fn", "float4e2m1", "fp4e2m1"), "e2m1"),
     **{f"posit{bits}": f"posit:{bits},2" for bits in (8, 16)},
@@ -70,10 +78,9 @@ def families() -> tuple[Family, ...]:
 
 
 def get(spec: FormatLike) -> Format:
-    """The format that a spelling names; ``get(spec).name`` is its canonical spelling.
+    """The format that a spelling names, or one of your own, checked.
 
     Formats are immutable, so equal spellings of built-in ones share an instance and its tables.
-    A format itself is returned as it is.
 
     >>> import systolab as sl
     >>> fmt = sl.format("adaptivfloat:8,3")
@@ -83,19 +90,27 @@ def get(spec: FormatLike) -> Format:
     array([1.3125, 0.    ])
 
     Args:
-        spec: ``family[:parameter,...][,option=value,...]``, with ``file.py:ClassName`` for a
-            family of one's own, or a format.
+        spec: ``"family[:parameter,...][,option=value,...]"``, where the family is a built-in one,
+            that of an installed plug-in, or ``file.py:ClassName``, a file that is executed. Or
+            an instance of a class that derives from ``systolab.Format``, or such a class.
+
+    Returns:
+        The format; its ``name`` is the canonical spelling. An instance is returned as it is.
 
     Raises:
-        SystolabError: unknown family, wrong parameters or options, or a plug-in whose codes
+        SystolabError: unknown family, wrong parameters or options, or a format whose codes
             contradict each other.
     """
+    if isinstance(spec, type) and issubclass(spec, Format):
+        made = instance(spec, spec.__name__)
+        assert isinstance(made, Format)
+        return _sound(made)
     if isinstance(spec, Format):
-        return spec
+        return _sound(spec)
     if not isinstance(spec, str):
         raise SystolabError(
             "Format must be a spelling such as 'adaptivfloat:8,3' or an instance of "
-            f"systolab.Format, not {spec!r}"
+            f"systolab.Format, not {shown(spec)}"
         )
     spec = spec.strip()
     head, _, rest = spec.partition(":")
@@ -117,6 +132,14 @@ def get(spec: FormatLike) -> Format:
     return _made(spec, family)
 
 
+def _sound(fmt: Format) -> Format:
+    """A format that a person made, after its check; once for each."""
+    if _SOUND.get(id(fmt)) is not fmt:
+        validate(fmt)
+        _SOUND[id(fmt)] = fmt
+    return fmt
+
+
 @lru_cache(maxsize=256)
 def _builtin(spec: str, family: Family) -> Format:
     return _made(spec, family)
@@ -133,8 +156,10 @@ def _p3109(spec: str) -> Format:
     standard = p3109(head)
     if standard is None:
         known = sorted(_known())
-        hint = _elsewhere(spec) or meant(head.partition(",")[0], known)
-        raise SystolabError(f"Format family must be one of {', '.join(known)}, not {head!r}{hint}")
+        hint = _elsewhere(spec) or _in_a_file(spec) or meant(head.partition(",")[0], known)
+        raise SystolabError(
+            f"Format family must be a known one, not {head!r}{hint} (known: {', '.join(known)})"
+        )
     arguments = Arguments(spec, rest.split(",") if rest else ())
     arguments.integers()
     return _configured(standard, arguments)
@@ -149,6 +174,16 @@ def _elsewhere(spec: str) -> str:
     return f"; write {spelt}" if family in _known() and spelt != spec else ""
 
 
+def _in_a_file(spec: str) -> str:
+    """What to write for a class of one's own that is spelt without the file's suffix."""
+    head, _, rest = spec.partition(":")
+    name = rest.partition(":")[0].partition(",")[0]
+    by_looks = "/" in head or name[:1].isupper()  # parameters are numbers or begin in lower case
+    if name.isidentifier() and (by_looks or Path(f"{head}.py").is_file()):
+        return f"; a class of a file is spelt {head}.py:{rest}"
+    return ""
+
+
 def _configured(fmt: Format, arguments: Arguments) -> Format:
     switches = _Switches(
         rounding=arguments.choice("rounding", Rounding),
@@ -159,8 +194,9 @@ def _configured(fmt: Format, arguments: Arguments) -> Format:
         block=arguments.integer_option("block"),
     )
     arguments.finish()
-    if all(value is None for value in switches.values()):
-        return fmt
-    changed = fmt.replace(**switches)
-    _ = changed.projection  # an impossible combination must fail here, not at the first use
+    changed = fmt
+    if any(value is not None for value in switches.values()):
+        changed = fmt.replace(**switches)
+        _ = changed.projection  # an impossible combination must fail here, not at the first use
+    _SOUND[id(changed)] = changed
     return changed

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.choices import shown
+from systolab.formats.codes import Codes
+from systolab.formats.decoding import decoded
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding
@@ -15,9 +18,10 @@ __all__ = ["validate"]
 def validate(fmt: Format) -> None:
     """Check all 2^n codes of a format.
 
-    Values are binary32 and contain zero; infinities come in pairs where values are signed;
-    ``encode(decode(c))`` is the canonical code of c; ``encode`` is monotone, also between values,
-    and decides as the rounding bounds do; NaN becomes NaN where there is one, else zero.
+    ``decode`` returns the same when it is asked again. Values are binary32 and contain zero;
+    infinities come in pairs where values are signed; ``encode(decode(c))`` is the canonical code of
+    c; ``encode`` is monotone, also between values, and decides as the rounding bounds do; NaN
+    becomes NaN where there is one, else zero.
 
     Raises:
         SystolabError: names the first offending code and its values.
@@ -34,7 +38,7 @@ def validate(fmt: Format) -> None:
         _check_bounds(fmt)
         _check_round_trip(fmt, values)
         _check_monotone(fmt)
-    code = int(fmt.encode(np.array([np.nan], np.float32))[0])
+    code = int(_encoded(fmt, np.array([np.nan], np.float32))[0])
     if code != fmt.nan_code:
         raise SystolabError(
             f"encode(NaN) of {fmt.name} must be code {fmt.nan_code:#x}, not {code:#x}"
@@ -42,17 +46,35 @@ def validate(fmt: Format) -> None:
 
 
 def _decoded(fmt: Format) -> NDArray[np.float64]:
-    if not isinstance(getattr(fmt, "bits", None), int):
-        raise SystolabError(f"Format {fmt.name} must set bits to an integer from 1 to 16")
-    for code in range(1 << fmt.bits if 1 <= fmt.bits <= 16 else 0):
-        try:
-            float(fmt.decode(code))
-        except Exception as error:
-            raise SystolabError(
-                f"decode({code:#x}) of {fmt.name} must return a number, "
-                f"not raise {type(error).__name__}: {error}"
-            ) from error
-    return fmt.values
+    """The values, asked for a second time in another order."""
+    values = fmt.values
+    again = decoded(fmt, reversed(range(len(values))))[::-1]
+    same = (values == again) & (np.signbit(values) == np.signbit(again))
+    differing = np.flatnonzero(~(same | (np.isnan(values) & np.isnan(again))))
+    if len(differing):
+        code = int(differing[0])
+        raise SystolabError(
+            f"decode({code:#x}) of {fmt.name} must return the same every time, "
+            f"not {_value(values[code])} and then {_value(again[code])}"
+        )
+    return values
+
+
+def _encoded(fmt: Format, x: NDArray[np.floating]) -> Codes:
+    """What ``encode`` gives, which an author may have written."""
+    codes: object = fmt.encode(x)
+    if not isinstance(codes, np.ndarray) or codes.shape != x.shape or codes.dtype.kind not in "ui":
+        found = f"{codes.dtype} {codes.shape}" if isinstance(codes, np.ndarray) else shown(codes)
+        raise SystolabError(
+            f"encode of {fmt.name} must give an array of codes of the shape {x.shape}, not {found}"
+        )
+    beyond = np.flatnonzero((codes < 0) | (codes >= len(fmt.values)))
+    if len(beyond):
+        raise SystolabError(
+            f"encode of {fmt.name} must give codes from 0 to {len(fmt.values) - 1}, "
+            f"not {int(codes[beyond[0]])}"
+        )
+    return codes
 
 
 def _check_round_trip(fmt: Format, values: NDArray[np.float64]) -> None:
@@ -64,7 +86,7 @@ def _check_round_trip(fmt: Format, values: NDArray[np.float64]) -> None:
     canonical[order] = order[first[group]]
     keeps_infinity = fmt.saturation != "finite"
     for kind in (np.float32, np.float64):
-        codes = fmt.encode(values.astype(kind))
+        codes = _encoded(fmt, values.astype(kind))
         wrong = (codes != canonical) & (np.isfinite(values) | np.isnan(values) | keeps_infinity)
         if wrong.any():
             code = int(np.argmax(wrong))
@@ -76,13 +98,6 @@ def _check_round_trip(fmt: Format, values: NDArray[np.float64]) -> None:
 
 
 def _check_bounds(fmt: Format) -> None:
-    pairs = fmt.codebook.neighbours
-    shape = np.shape(fmt.rounding_bounds(pairs))
-    if shape != pairs.lower.shape:
-        raise SystolabError(
-            f"Rounding bounds of {fmt.name} must have the shape of the pairs {pairs.lower.shape}, "
-            f"not {shape}"
-        )
     bounds = fmt.projection.bounds
     backwards = np.flatnonzero(bounds[1:] < bounds[:-1])
     if len(backwards):
@@ -98,7 +113,7 @@ def _check_monotone(fmt: Format) -> None:
     with np.errstate(over="ignore"):
         before = np.nextafter(bounds, -np.inf)
     x = np.sort(np.concatenate([bounds, before, fmt.codebook.points]))
-    codes = fmt.encode(x)
+    codes = _encoded(fmt, x)
     value = fmt.values[codes]
     defined = fmt.projection.encode64(x)
     steps_back = np.flatnonzero(value[1:] < value[:-1])

@@ -8,8 +8,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import SystolabError
 from systolab.formats.projection.projection import binary32_key
+from systolab.formats.scaling.quantization import as_real
 from systolab.formats.scaling.quantizer import Quantizer
 from systolab.formats.scaling.scaling import ScaleKind
 
@@ -90,7 +92,7 @@ class Calibration:
     def __init__(
         self,
         fmt: Quantizer,
-        method: CalibrationMethod = CalibrationMethod.MAX,
+        method: str = CalibrationMethod.MAX,
         percent: float = 99.99,
         axis: int | None = None,
     ) -> None:
@@ -98,24 +100,25 @@ class Calibration:
 
         Args:
             fmt: the format whose scaling rule is applied.
-            method: what the scale is fitted to.
+            method: what the scale is fitted to, a ``CalibrationMethod`` or its value.
             percent: the share for ``PERCENTILE``, above 0 and up to 100.
             axis: keep this axis: a scale for each of its indices.
 
         Raises:
-            SystolabError: the format is block-scaled, or ``percent`` is out of range.
+            SystolabError: the format is block-scaled, there is no such method, or ``percent`` is
+                out of range.
         """
         if fmt.scaling.block is not None:
             raise SystolabError(
                 f"Calibration must be of a format with one scale per tensor or channel, not of "
                 f"{fmt.name}: its block scales follow the data"
             )
-        if not 0 < percent <= 100:
-            raise SystolabError(f"Percentile must be above 0 and up to 100, not {percent}")
+        if not isinstance(percent, int | float) or not 0 < percent <= 100:
+            raise SystolabError(f"Percentile must be above 0 and up to 100, not {shown(percent)}")
         self._format = fmt
-        self._method = method
-        self._percent = 100.0 if method is not CalibrationMethod.PERCENTILE else percent
-        self._axis = axis
+        self._method = choice("Calibration", CalibrationMethod, method)
+        self._percent = 100.0 if self._method is not CalibrationMethod.PERCENTILE else percent
+        self._axis = None if axis is None else integer("Axis", axis)
         self._channels: list[_Histogram] | None = None
         self._dimensions = 0
 
@@ -125,7 +128,7 @@ class Calibration:
         Raises:
             SystolabError: the batch has no such axis, or another number of channels than before.
         """
-        x = np.asarray(batch, dtype=np.float32)
+        x = as_real(batch).astype(np.float32, copy=False)
         if self._axis is None:
             slices = x.reshape(1, -1)
         elif -x.ndim <= self._axis < x.ndim:

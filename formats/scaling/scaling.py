@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import SystolabError
 
 __all__ = ["ScaleKind", "ScaleRule", "Scaling", "check_axis", "magnitudes"]
@@ -44,6 +45,9 @@ class Scaling:
         kind: which scales are allowed.
         rule: how a power of two is chosen.
         block: elements that share a scale along one axis; None: a tensor's or a channel's.
+
+    Raises:
+        SystolabError: kind or rule is none of those, or a block has no elements.
     """
 
     kind: ScaleKind = ScaleKind.NONE
@@ -51,9 +55,27 @@ class Scaling:
     block: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the block size."""
-        if self.block is not None and self.block < 1:
-            raise SystolabError(f"Block size must be at least 1, not {self.block}")
+        """Take the command line's spelling of kind and rule, too."""
+        object.__setattr__(self, "kind", choice("Scale", ScaleKind, self.kind))
+        object.__setattr__(self, "rule", choice("Rule of scales", ScaleRule, self.rule))
+        if self.block is not None:
+            object.__setattr__(self, "block", integer("Block size", self.block, 1))
+
+    @classmethod
+    def of(cls, given: Scaling | str) -> Scaling:
+        """A scaling, or the one whose scales are of the kind that is given.
+
+        Raises:
+            SystolabError: it is neither.
+        """
+        if isinstance(given, Scaling):
+            return given
+        if not isinstance(given, str):
+            raise SystolabError(
+                f"Scaling must be a systolab.Scaling or one of {', '.join(ScaleKind)}, "
+                f"not {shown(given)}"
+            )
+        return cls(choice("Scaling", ScaleKind, given))
 
     def scale_of(self, amax: NDArray[np.float64], top: float, width: int) -> NDArray[np.float32]:
         """Scales for largest magnitudes ``amax`` (any shape).
@@ -100,7 +122,7 @@ def check_axis(x: NDArray[np.floating], axis: int) -> None:
     Raises:
         SystolabError: it has no such axis.
     """
-    if not -x.ndim <= axis < x.ndim:
+    if not -x.ndim <= integer("Axis", axis) < x.ndim:
         raise SystolabError(f"Axis must be within the tensor's {x.ndim} dimensions, not {axis}")
 
 

@@ -1,5 +1,6 @@
 """What a message is about: callers of a function read the parameter's name, users of the command
-the option that they typed."""
+the option that they typed.
+"""
 
 from __future__ import annotations
 

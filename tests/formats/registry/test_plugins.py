@@ -1,5 +1,6 @@
 """Formats from files and packages, and what is refused at registration."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from systolab.formats import SystolabError, get
+from systolab.cosim.cli import main
+from systolab.formats import Rounding, Saturation, ScaleKind, Scaling, SystolabError, get
 from systolab.formats.registry import plugins, registry
+from systolab.rtl.kernel.configuration import array
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
@@ -60,7 +63,148 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
             r"float\(numpy\.float32\(0\.1\)\) is the nearest$",
         ),
         ("[0.0, 1.0]", "", r"decode\(0x2\) of .* must return a number, not raise IndexError"),
-        ("[0.0, 'x'] * 4", "", r"decode\(0x1\) of .* must return a number, not raise ValueError"),
+        ("[0.0, 'x'] * 4", "", r"decode\(0x1\) of .* must return a number, not 'x'$"),
+        ("[0.0, '1.0'] * 4", "", r"decode\(0x1\) of .* must return a number, not '1\.0'$"),
+        ("[0.0, np.ones(1)] * 4", "", r"decode\(0x1\) of .* must return a number, not array"),
+        (
+            "[0, 2**60 + 1] * 4",
+            "",
+            r"Value of code 0x1 of .* must be a binary32 value, not 1152921504606846977: ",
+        ),
+        ("[0, -0.0] * 4", "", "Codebook of .* must contain a finite value that is not zero$"),
+        (
+            "[0.0, float('nan')] * 4",
+            "",
+            "Codebook of .* must contain a finite value that is not zero$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def decode(self, code):\n"
+            "        Mine.calls = getattr(Mine, 'calls', 0) + 1\n"
+            "        return float(code + (Mine.calls > 8))",
+            r"decode\(0x0\) of .* must return the same every time, not 0\.0 and then 1\.0$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    redundant = (99,)",
+            "Redundant codes of Mine must be from 0 to 7, not 99$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    redundant = 7",
+            "Redundant codes of Mine must be a tuple of codes, not 7$",
+        ),
+        (
+            "[0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, -4.0]",
+            "    redundant = (3,)",
+            "Redundant codes of .* must repeat the value of another code, not be the only ones of "
+            r"3\.0, as 0x3 is$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    hardware = 7",
+            "Hardware of Mine must map blocks to Verilog files, as .*, not be 7$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def __init__(self):\n        open('/no/such')",
+            r"Mine cannot be made: FileNotFoundError: .*'/no/such' \(line 11 of mine\.py\)$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "import sys\nsys.exit(0)",
+            r"Format file .* cannot be executed: SystemExit: 0 \(line 11 of mine\.py\)$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "def x(:\n",
+            r"file .* cannot be executed: SyntaxError: invalid syntax \(mine\.py, line 10\)$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    rounding = 'banana'",
+            "^Rounding must be one of nearest-even, .*, stochastic, not 'banana'$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    scaling = 'pow3'",
+            r"^Scaling must be one of none, pow2, binary32, not 'pow3'; did you mean 'pow2'\?$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    scaling = 2.0",
+            r"^Scaling must be a systolab\.Scaling or one of none, pow2, binary32, not 2\.0$",
+        ),
+        ("[0.0, 1.0] * 4", "    seed = 'x'", "^Seed of a format must be an integer, not 'x'$"),
+        (
+            "[0.0, 1.0] * 4",
+            "    def rounding_bounds(self, pairs):\n        return None",
+            "Rounding bounds of .* must be numbers, not None$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def rounding_bounds(self, pairs):\n        return pairs.middle",
+            "rounding_bounds of .* must give a bound for every pair, not raise AttributeError: .* "
+            r"\(line 11 of mine\.py\)$",
+        ),
+        (
+            "[0.0, 1.0, float('nan'), -1.0] * 2",
+            "    saturation = 'none'\n    def overflow_step(self, upward):\n        return None",
+            "overflow_step of .* must be a positive number, not None$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def encode(self, x):\n        return 1 / 0",
+            "encode of .* must give a code for every real number, not raise ZeroDivisionError: "
+            r"division by zero \(line 11 of mine\.py\)$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def encode(self, x):\n        return [0] * 8",
+            r"encode of .* must give an array of codes of the shape \(8,\), not \[0, 0, ",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def encode(self, x):\n        return np.full(np.shape(x), 8)",
+            "encode of .* must give codes from 0 to 7, not 8$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    max = 1.0",
+            "^Attribute max of Mine must not be set: formats have one of that name that follows",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    def __init__(self):\n        self.ratio = 2",
+            "^Attribute ratio of Mine must not be set: ",
+        ),
+        ("[0.0, 1.0] * 4", "    name = ''", "^Name of Mine must be a text, not ''$"),
+        (
+            "[0.0, 1.0] * 4",
+            "    @property\n    def scaling(self):\n        return 1",
+            "^Attribute scaling of Mine must be a class attribute, be set in __init__ or be a "
+            "functools.cached_property, not a property$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "class Mine(Format):\n    bits = 3",
+            "^Format Mine must define the method decode, it does not$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "class Mine(Format):\n    decode = lambda self, code: 0.0",
+            "^Format Mine must set bits, it does not$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    bits = '4'",
+            "^Format Mine must set bits to an integer from 1 to 16, not '4'$",
+        ),
+        (
+            "[0.0, 1.0] * 4",
+            "    bits = True",
+            "^Format Mine must set bits to an integer from 1 to 16, not True$",
+        ),
         (
             "[0.0, 1.0, float('inf'), -1.0, 2.0, -2.0, 3.0, -3.0]",
             "",
@@ -110,14 +254,81 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
             "    bits = None",
             "Format .* must set bits to an integer from 1 to 16",
         ),
-        ("[0.0] * 8", "Mine = 3", "Format .* must be a class or a function, not 3"),
-        ("[0.0] * 8", "Mine = dict", "Format .* must derive from systolab.Format, not be {}"),
-        ("[0.0] * 8", "raise KeyError(1)", "cannot be executed: KeyError: 1"),
+        (
+            "[0.0] * 8",
+            "Mine = 3",
+            "Format .*:Mine must be a class or a function that gives a systolab.Format, not 3$",
+        ),
+        (
+            "[0.0] * 8",
+            "Mine = dict",
+            "must be a class or a function that gives a systolab.Format, not the class dict$",
+        ),
+        (
+            "[0.0] * 8",
+            "def Mine():\n    return object()",
+            "must be made by a function that returns a systolab.Format, not an object of the class "
+            "object$",
+        ),
+        (
+            "[0.0] * 8",
+            "raise KeyError(1)",
+            r"cannot be executed: KeyError: 1 \(line 10 of mine\.py\)$",
+        ),
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, table: str, extra: str, message: str) -> None:
     with pytest.raises(SystolabError, match=message):
         get(plugin(tmp_path, table, extra))
+
+
+def test_an_instance_in_a_file_is_a_format(tmp_path: Path) -> None:
+    spec = plugin(tmp_path, "[0.0, 1.0, 2.0, 3.0] * 2", "Made = Mine()").replace(":Mine", ":Made")
+    assert get(spec).name == spec
+    with pytest.raises(
+        SystolabError, match=r"must be spelt without parameters, .* already, not with 3$"
+    ):
+        get(f"{spec}:3")
+
+
+@pytest.mark.parametrize("extra", ["    scaling = 'pow2'", "    scaling = ScaleKind.POW2"])
+def test_enumerations_may_be_spelt_as_on_the_command_line(tmp_path: Path, extra: str) -> None:
+    switches = "    rounding = 'down'\n    saturation = 'propagate'\n"
+    spec = plugin(tmp_path, "[0.0, 1.0, 2.0, 3.0] * 2", switches + extra)
+    file = Path(spec.removesuffix(":Mine"))
+    file.write_text("from systolab import ScaleKind\n" + file.read_text("utf-8"), "utf-8")
+    fmt = get(spec)
+    assert fmt.rounding is Rounding.DOWN
+    assert fmt.saturation is Saturation.PROPAGATE
+    assert fmt.scaling == Scaling(ScaleKind.POW2)
+    assert array("4x4", fmt).block_scaled is False
+
+
+def test_what_a_plugin_prints_goes_to_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = (
+        "    def __init__(self):\n        print('made')\n"
+        "    def encode(self, x):\n        print('encodes')\n        return super().encode(x)\n"
+        "    def rounding_bounds(self, pairs):\n"
+        "        print('bounds')\n        return super().rounding_bounds(pairs)\n"
+        "    def decode(self, code):\n        print('decodes')\n        return float(code)\n"
+        "print('runs')"
+    )
+    fmt = get(plugin(tmp_path, "[]", body) + ",rounding=up")
+    capsys.readouterr()
+    assert main(["show", fmt.name, "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["name"] == fmt.name
+    assert {*err.split()} == {"runs", "made", "decodes", "bounds", "encodes"}
+
+
+def test_a_plugin_that_exits_is_wrong_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = plugin(tmp_path, "[0.0, 1.0] * 4", "import sys\nsys.exit(0)")
+    assert main(["show", spec]) == 2
+    assert "SystemExit: 0 (line 11 of mine.py)" in capsys.readouterr().err
 
 
 def test_missing_files_and_classes(tmp_path: Path) -> None:
@@ -237,7 +448,7 @@ def test_a_plugin_must_not_take_a_name(installed: Callable[[str, str], None]) ->
 def test_a_broken_plugin_fails_alone(installed: Callable[[str, str], None]) -> None:
     installed("broken", "no_such_module:Format")
     assert get("e2m1").bits == 4
-    with pytest.raises(SystolabError, match=r"Format plug-in 'broken' .* cannot be loaded: No mod"):
+    with pytest.raises(SystolabError, match=r"Format plug-in 'broken' .* loaded: ModuleNotF"):
         get("broken")
 
 
@@ -288,7 +499,13 @@ def test_a_misspelt_class_is_told(tmp_path: Path) -> None:
         ("fp16", "write binary16"),
         ("float8_e4m3fn", "write e4m3fn"),
         ("fp8_e4m3", "write e4m3fn"),
+        ("float8_e4m3", "write e4m3"),
+        ("float8_e5m2", "write e5m2"),
+        ("FP16", "write binary16"),
+        ("int16", "write int:16"),
         ("E4M3FN", "write e4m3fn"),
+        ("mine:Balanced", "a class of a file is spelt mine.py:Balanced"),
+        ("my/mine:Powers:5,2", "a class of a file is spelt my/mine.py:Powers:5,2"),
         ("int8", "write int:8"),
         ("uint4", "write uint:4"),
         ("float4_e2m1fn", "write e2m1"),
@@ -300,7 +517,9 @@ def test_a_misspelt_class_is_told(tmp_path: Path) -> None:
 def test_what_others_write_is_told_in_our_words(spelling: str, hint: str) -> None:
     with pytest.raises(SystolabError) as error:
         get(spelling)
-    assert str(error.value).endswith(f"; {hint}")
+    said = str(error.value)
+    assert said.startswith("Format family must be a known one, not '")
+    assert said.index(f"; {hint} (known: ") < said.index("adaptivfloat, adaptivfloat2022, bfloat16")
     written = hint.removeprefix("write ")
-    if written != hint:
+    if hint.startswith("write "):
         assert get(written).name.startswith(written.partition(",")[0])

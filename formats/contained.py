@@ -1,0 +1,91 @@
+"""Code that is not ours, an author's methods or a plug-in's file: its faults become sentences."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from systolab.formats.errors import SystolabError
+
+__all__ = ["FAULTS", "contained", "contained_method", "fault", "quiet"]
+
+#: What an author's code may end with; an interrupt is the user's own.
+FAULTS = (Exception, SystemExit)
+
+_OURS = Path(__file__).resolve().parents[1]
+_FOLDERS = tuple(_OURS / name for name in ("formats", "rtl", "glenside", "cosim"))
+_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what is printed to standard error: standard output is the report's alone."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
+def contained(rule: str) -> Iterator[None]:
+    """Run an author's code: prints go to standard error, a fault becomes one sentence.
+
+    Args:
+        rule: what the code breaks by a fault, for example "encode of X must give codes".
+
+    Raises:
+        SystolabError: what the author's code itself refuses, or the rule and the fault.
+    """
+    with quiet():
+        try:
+            yield
+        except SystolabError:
+            raise
+        except FAULTS as error:
+            raise SystolabError(f"{rule}, not raise {fault(error)}") from error
+
+
+def contained_method(method: Callable[..., Any], rule: str) -> Callable[..., Any]:
+    """An author's method of a format, contained; ``{}`` in the rule is the format's name."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with contained(rule.format(self.name)):
+            return method(self, *args, **kwargs)
+
+    return call if isinstance(method, FunctionType) else method
+
+
+def fault(error: BaseException) -> str:
+    """What was raised, in one line, and the author's line that did it.
+
+    >>> fault(KeyError("a"))
+    "KeyError: 'a'"
+    """
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, SyntaxError):  # whose text says where
+        return said
+    frames = [(Path(x.filename), x.lineno) for x in traceback.extract_tb(error.__traceback__)]
+    theirs = [frame for frame in frames if _is_an_authors(frame[0])]
+    if not theirs:
+        return said
+    file = theirs[0][0]  # the first that we called; the rest may be libraries that it calls
+    line = [number for name, number in theirs if name == file][-1]
+    return f"{said} (line {line} of {file.name})"
+
+
+def _is_an_authors(file: Path) -> bool:
+    """Whether a line is neither of this package nor of Python's own library."""
+    if file.name.startswith("<frozen"):
+        return False
+    path = file.resolve()
+    if any(path.is_relative_to(folder) for folder in _FOLDERS):
+        return False
+    inside = path.is_relative_to(_LIBRARY)
+    return not inside or any(part.endswith("-packages") for part in path.parts)
