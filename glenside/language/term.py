@@ -19,13 +19,16 @@ from typing import ClassVar, TypeVar, dataclass_transform, get_type_hints
 from systolab.formats.errors import SystolabError
 
 __all__ = [
-    "Dims", "Operand", "Shape", "ShapeError", "Term", "construct", "require", "require_axis",
-    "resized", "signature",
+    "MAX_DEPTH", "Dims", "Operand", "Shape", "ShapeError", "Term", "construct", "require",
+    "require_axis", "resized", "signature",
 ]  # fmt: skip
 
 Dims = tuple[int, ...]
 
 _NAME = re.compile(r"[^\s()]+")
+
+# Constructs within one another: what walks a term recurses, here and in egglog.
+MAX_DEPTH = 100
 
 
 class ShapeError(SystolabError):
@@ -57,17 +60,23 @@ class Term(ABC):
         head: the construct's name in text.
         names: of its operands, in order.
         shape: derived from the operands, by the construct's rule.
+        depth: constructs within one another, itself included.
 
     Raises:
-        ShapeError: the operands do not fit together.
+        ShapeError: the operands do not fit together, or more than ``MAX_DEPTH`` constructs would
+            stand within one another.
     """
 
     head: ClassVar[str] = ""
     names: ClassVar[tuple[str, ...]] = ()
 
     shape: Shape = field(init=False, repr=False, compare=False)
+    depth: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        depth = 1 + max((child.depth for child in self.children()), default=0)
+        require(depth <= MAX_DEPTH, "a term", f"at most {MAX_DEPTH} constructs deep", depth)
+        object.__setattr__(self, "depth", depth)
         object.__setattr__(self, "shape", self._infer())
 
     @abstractmethod

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from systolab.glenside.language.grammar import CONSTRUCTS
-from systolab.glenside.language.term import ShapeError, Term, signature
+from systolab.glenside.language.term import MAX_DEPTH, ShapeError, Term, signature
 
 __all__ = ["layout", "parse"]
 
@@ -26,7 +26,7 @@ def parse(text: str) -> Term:
     Raises:
         ShapeError: the text is malformed, or the term is.
     """
-    tokens = _TOKEN.findall(text)
+    tokens = _tokens(text)
     tree, end = _read(tokens, 0)
     if end != len(tokens):
         raise ShapeError(f"a term must end at its closing parenthesis, not with {tokens[end]!r}")
@@ -38,8 +38,19 @@ def layout(text: str, width: int) -> list[str]:
 
     What fits a line stands on it; else the operands stand below their construct, indented.
     """
-    tree, _ = _read(_TOKEN.findall(text), 0)
+    tree, _ = _read(_tokens(text), 0)
     return _lines(tree, width, 0)
+
+
+def _tokens(text: str) -> list[str]:
+    """Parentheses and words; parentheses within one another are few enough to recurse over."""
+    tokens = _TOKEN.findall(text)
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if depth > MAX_DEPTH + 1:  # a term's innermost operands may be parenthesised, too
+            raise ShapeError(f"a term must be at most {MAX_DEPTH} constructs deep, not more")
+    return tokens
 
 
 def _lines(tree: _Sexp, width: int, closing: int) -> list[str]:

@@ -7,6 +7,7 @@ Ties go to the earlier choice, so the result depends on nothing but its argument
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -140,8 +141,13 @@ def _improve(
     table: Mapping[str, Choice[Label]],
     solution: Solution[Label],
 ) -> Solution[Label]:
-    """Exchanges single choices while that lowers the total."""
+    """Exchanges single choices while that lowers the total.
+
+    What an exchange costs is counted from what it adds and drops; only one that lowers the total is
+    built.
+    """
     current = dict(table)
+    uses = _uses(roots, solution)
     improved = True
     while improved:
         improved = False
@@ -150,10 +156,39 @@ def _improve(
                 old = current[name]
                 if choice is old or name not in solution.choices:
                     continue
+                if _saved(current, uses, name, choice) <= 0:
+                    continue
                 current[name] = choice
                 other = _reach(roots, current)
                 if other is not None and other.cost < solution.cost:
                     solution, improved = other, True
+                    uses = _uses(roots, solution)
                 else:
                     current[name] = old
     return solution
+
+
+def _uses(roots: Sequence[str], solution: Solution[Label]) -> Counter[str]:
+    """How many choices of a solution need each class; a root counts as a need."""
+    uses = Counter(roots)
+    for choice in solution.choices.values():
+        uses.update(choice.needs)
+    return uses
+
+
+def _saved(
+    table: Mapping[str, Choice[Label]], uses: Counter[str], name: str, choice: Choice[Label]
+) -> int:
+    """What is saved by another choice for a class in use, unless that runs in a circle."""
+    changed: dict[str, int] = {}  # number of uses, where it is another than before
+    saved = table[name].cost - choice.cost
+    for needs, step in ((choice.needs, 1), (table[name].needs, -1)):
+        pending = list(needs)
+        while pending:
+            need = pending.pop()
+            before = changed.get(need, uses[need])
+            changed[need] = before + step
+            if min(before, before + step) == 0 and need in table:  # it comes or goes
+                saved -= step * table[need].cost
+                pending.extend(table[need].needs)
+    return saved

@@ -2,7 +2,9 @@
 
 Knowledge is keyed by the region's term, which names shapes and no tensors. Inserting a network
 whose regions are all known runs no rule. The file is JSON; it says which rules, which compiler and
-which array it comes from, and is refused by any other.
+which array it comes from, and is refused by any other. Of the formats it says only whether, and in
+blocks of how many elements, they are block-scaled: kernels and cycles depend on nothing else. A
+digest of the regions tells damage from knowledge; what passes it is checked again where it is used.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ from pathlib import Path
 
 from systolab import rtl
 from systolab.formats.errors import SystolabError
+from systolab.formats.files import read_regular
 from systolab.glenside.rules import rulebook
 from systolab.glenside.search.egraph import EGraph
 from systolab.glenside.search.options import Option, explore
 from systolab.glenside.search.regions import Region
 from systolab.glenside.search.targets import TargetFinder
+from systolab.rtl.kernel.block_gemm import block_length
 from systolab.rtl.kernel.kernel import Array
 
 __all__ = ["Knowledge", "Saturation"]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
+_FILE_LIMIT = 1 << 28  # bytes of a file that is read
 
 # Folders whose sources decide what kernels there are and what they cost.
 _SOURCES = (Path(__file__).parents[1], Path(rtl.__file__).parent)
@@ -97,11 +102,8 @@ class Knowledge:
         Raises:
             SystolabError: the file cannot be written.
         """
-        plain = _header(self.array) | {
-            "regions": {
-                key: [asdict(o) for o in self._options[key]] for key in sorted(self._options)
-            }
-        }
+        regions = {key: [asdict(o) for o in self._options[key]] for key in sorted(self._options)}
+        plain = _header(self.array) | {"digest": _digest(regions), "regions": regions}
         try:
             path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
@@ -112,14 +114,14 @@ class Knowledge:
         """Knowledge that was saved.
 
         Raises:
-            SystolabError: the file cannot be read, is not knowledge, or comes from other rules,
-                another compiler or another array.
+            SystolabError: the file cannot be read, is not knowledge, is damaged, or comes from
+                other rules, another compiler or another array.
         """
+        content = read_regular(path, f"Knowledge '{path}'", _FILE_LIMIT)
         try:
-            plain = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SystolabError(f"File {path} cannot be read: {error.strerror}") from error
-        except ValueError:
+            plain = json.loads(content.decode("utf-8"))
+            digest = _digest(plain.get("regions")) if isinstance(plain, dict) else ""
+        except (ValueError, RecursionError):
             raise SystolabError(f"File {path} must be knowledge of the compiler, in JSON") from None
         for key, expected in _header(array).items():
             found = plain.get(key) if isinstance(plain, dict) else None
@@ -127,6 +129,11 @@ class Knowledge:
                 raise SystolabError(
                     f"Knowledge in {path} must be of {key} '{expected}', not '{found}'"
                 )
+        if plain.get("digest") != digest:
+            raise SystolabError(
+                f"Knowledge in {path} must be as it was written, not damaged: delete it, and it is "
+                "learnt again"
+            )
         knowledge = Knowledge(array)
         try:
             knowledge._options = {
@@ -140,12 +147,18 @@ class Knowledge:
 
 def _header(array: Array) -> dict[str, object]:
     geometry = f"{array.name} line {array.line} acc_rows {array.acc_rows} k_max {array.k_max}"
+    if array.block_scaled:
+        geometry += f" blocks of {block_length(array)}"
     return {
         "version": _FORMAT_VERSION,
         "rules": rulebook.VERSION,
         "compiler": _compiler_version(),
         "array": geometry,
     }
+
+
+def _digest(regions: object) -> str:
+    return sha256(json.dumps(regions, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @cache

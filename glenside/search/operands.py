@@ -11,6 +11,8 @@ from systolab.glenside.network.network import Layer, Network
 
 __all__ = ["MOVEMENT", "Operands"]
 
+_VIEWS = 32  # constructs that a tensor is read through; what lies deeper is moved first
+
 MOVEMENT = ("reshape", "flatten", "squeeze", "unsqueeze", "transpose", "identity")
 
 
@@ -32,10 +34,21 @@ class Operands:
 
     def term(self, tensor: str) -> g.Term:
         """The tensor as a view of the stored tensor that it comes from: ((dims) ())."""
-        layer = self._producers.get(tensor)
-        if layer is None or layer.op not in MOVEMENT or not self.read_through:
-            return g.Tensor(tensor, tuple(self.network.shapes[tensor]))
-        return self.moved(layer, self.term(layer.inputs[0]))
+        movers: list[Layer] = []
+        while self.read_through and len(movers) < _VIEWS:
+            layer = self._producers.get(tensor)
+            if layer is None or layer.op not in MOVEMENT:
+                break
+            movers.append(layer)
+            tensor = layer.inputs[0]
+        term: g.Term = g.Tensor(tensor, tuple(self.network.shapes[tensor]))
+        for layer in reversed(movers):
+            term = self.moved(layer, term)
+        return term
+
+    def moves(self, layer: Layer, term: g.Term) -> bool:
+        """Whether a term may go through a layer that moves elements."""
+        return self.read_through and layer.op in MOVEMENT and term.depth < 2 * _VIEWS
 
     def moved(self, layer: Layer, term: g.Term) -> g.Term:
         """What a layer that moves elements makes of a term."""

@@ -101,10 +101,15 @@ def realise(option: Option, array: Array) -> Realisation:
     Raises:
         SystolabError: the option does not belong to this compiler or array.
     """
-    target = parse(option.target)
-    layer = describe(target, OUTPUT)
-    candidates = _candidates(layer, option.layouts, option.output, array)
-    if option.candidate < len(candidates):
+    try:
+        target = parse(option.target)
+        layer = describe(target, OUTPUT)
+        candidates = _candidates(layer, option.layouts, option.output, array)
+    except (SystolabError, KeyError) as problem:  # NotAffineError is a ShapeError; a slot, a layout
+        raise SystolabError(
+            f"What is known of {option.target} must be of this compiler and array, not {problem}"
+        ) from None
+    if 0 <= option.candidate < len(candidates):
         chosen = candidates[option.candidate]
         if cycles(chosen.kernel, array) == option.cycles:
             return Realisation(target, layer, chosen.kernel, chosen.w_layout)

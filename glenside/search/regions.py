@@ -130,7 +130,7 @@ def _join(operands: Operands, consumers: Mapping[str, Sequence[Layer]], core: _J
         (layer,) = found
         layers, output = (*now.layers, layer.name), layer.outputs[0]
         if layer.op in MOVEMENT:
-            if not operands.read_through:
+            if not operands.moves(layer, now.term):
                 break
             now = _Joined(operands.moved(layer, now.term), layers, output, now.op)
             continue

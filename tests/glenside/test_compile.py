@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -297,3 +298,31 @@ def test_layouts_are_chosen_together() -> None:
 def test_example_in_the_documentation() -> None:
     results = doctest.testmod(compiler)
     assert (results.attempted, results.failed) == (7, 0)
+
+
+@pytest.mark.parametrize("moves", [40, 1000])
+def test_a_chain_of_moves_of_any_length_compiles(moves: int) -> None:
+    """What lies deeper than a term may be is moved by the host first."""
+    names = ["x", *(f"t{i}" for i in range(moves))]
+    nodes = [
+        helper.make_node("Transpose", [source], [target], perm=[0, 2, 1])
+        for source, target in itertools.pairwise(names)
+    ]
+    nodes.append(helper.make_node("MatMul", [names[-1], "w"], ["m"]))
+    after = ["m", *(f"u{i}" for i in range(moves)), "y"]
+    nodes += [
+        helper.make_node("Transpose", [source], [target], perm=[0, 2, 1])
+        for source, target in itertools.pairwise(after)
+    ]
+    shape = [1, 4, 4]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.arange(16, dtype=np.float32).reshape(4, 4), "w")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    program = compile_network(from_model(model), array(4, 4))
+    assert len(program.kernels) == 1
+    x = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    (expected,) = host.execute(program.network, {"x": x}).values()
+    assert (execute(program, {"x": x})["y"] == expected).all()

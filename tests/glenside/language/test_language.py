@@ -37,6 +37,13 @@ x, v, q, m, n = VALUES.values()
 DIAGONAL = np.zeros((1, 4, 6), dtype=int)
 DIAGONAL[0, :2, :3], DIAGONAL[0, 2:, 3:] = m
 
+
+def transposed(term: g.Term, times: int) -> g.Term:
+    for _ in range(times):
+        term = g.Transpose(term, (2, 0, 1))
+    return term
+
+
 # Term, its shape, its value (written with numpy alone).
 CONSTRUCTS: list[tuple[g.Term, str, object]] = [
     (X, "((2 3 4) ())", x),
@@ -143,6 +150,8 @@ ERRORS: list[tuple[Callable[[], object], str]] = [
     (lambda: parse("(conv2d)"), "a construct must be one of access, "),
     (lambda: parse("(access (tensor x (2)))"), "access must have 2 operands, not 1"),
     (lambda: parse("(access (tensor x (2)) two)"), "access: operand must be a int, not 'two'"),
+    (lambda: parse("(" * 3000), "a term must be at most 100 constructs deep, not more"),
+    (lambda: transposed(X, 100), "a term must be at most 100 constructs deep, not 101"),
     (lambda: parse("x"), "a term must be '(construct operands..)', not 'x'"),
     (lambda: str(g.Tensor("a b", (1,))), "a name in a term must be one word, not 'a b'"),
     (lambda: evaluate(X, {}), "tensor x must have a value, not be unbound"),
@@ -155,6 +164,11 @@ def test_errors(build: Callable[[], object], message: str) -> None:
     with pytest.raises(SystolabError) as problem:
         build()
     assert str(problem.value).startswith(message)
+
+
+def test_deepest_term_is_read() -> None:
+    term = transposed(X, 99)
+    assert parse(str(term)) == term
 
 
 def test_substitute_and_walk() -> None:
