@@ -22,7 +22,7 @@ __all__ = ["Lns"]
 _CONTEXT = Context(prec=60)
 
 
-def power_of_two(numerator: int, log2_denominator: int) -> float:
+def _power_of_two(numerator: int, log2_denominator: int) -> float:
     """``2^(numerator / 2^log2_denominator)`` rounded to nearest binary32, its exponent unbounded.
 
     Sixty decimal digits decide: the power is rational only where it is exact.
@@ -31,7 +31,7 @@ def power_of_two(numerator: int, log2_denominator: int) -> float:
     return ldexp(round(_significand(part, log2_denominator) * 2**23), whole - 23)
 
 
-def irrational_power(numerator: int, log2_denominator: int) -> tuple[float, float]:
+def _irrational_power(numerator: int, log2_denominator: int) -> tuple[float, float]:
     """The binary64 values next below and above ``2^(numerator / 2^log2_denominator)``.
 
     Args:
@@ -83,7 +83,7 @@ class Lns(Format):
         logarithm = self._logarithm(code)
         if logarithm == -(1 << (self.bits - 2)):
             return 0.0
-        value = power_of_two(logarithm, self.fraction_bits)
+        value = _power_of_two(logarithm, self.fraction_bits)
         return -value if code >> (self.bits - 1) else value
 
     def rounding_bounds(self, pairs: Neighbours) -> NDArray[np.float64]:
@@ -94,6 +94,6 @@ class Lns(Format):
         for i, (low, high) in enumerate(zip(pairs.lower_code, pairs.upper_code, strict=True)):
             if pairs.lower[i] != 0 and pairs.upper[i] != 0:
                 middle = self._logarithm(int(low)) + self._logarithm(int(high))
-                below, above = irrational_power(middle, self.fraction_bits + 1)
+                below, above = _irrational_power(middle, self.fraction_bits + 1)
                 bounds[i] = above if pairs.lower[i] > 0 else -below
         return bounds
