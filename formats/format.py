@@ -252,13 +252,20 @@ class Format(Sealed):
         rounded to zero from below, becomes -0 where the format has it.
 
         Args:
-            x: binary64 values are projected as such, everything else as binary32 (integers as
-                binary64); any shape.
+            x: real numbers of any type and shape, also longer than binary64.
 
         Returns:
             Codes of the same shape, uint8 up to 8 bits, else uint16.
+
+        Raises:
+            SystolabError: the data are not real, or are longer numbers where that cannot be done.
         """
-        array = quantization.as_real(x)
+        data = quantization.as_real(x)
+        codes = self._encode(data.values)
+        quantization.require_decided(self, data, codes, self._encode)
+        return codes
+
+    def _encode(self, array: NDArray[np.floating]) -> Codes:
         flat = np.ascontiguousarray(array).reshape(-1)
         out: Codes = np.empty(flat.shape, self.code_type)
         if self.rounding is Rounding.STOCHASTIC:
@@ -322,7 +329,7 @@ class Format(Sealed):
         Returns:
             Positive normal binary32 scales.
         """
-        array = quantization.as_real(x)
+        array = quantization.as_real(x).values
         if self.scaling.block is None:
             return self.scale_for(magnitudes(array, axis))
         block_axis = -1 if axis is None else axis
@@ -339,8 +346,8 @@ class Format(Sealed):
         may leave, becomes what ``encode`` makes of overflow.
 
         Args:
-            x: data of any shape. Quotients of binary32 data decide as the exact ones; those of
-                binary64 data are rounded to binary64 first, unless the scale is a power of two.
+            x: data as for ``encode``. Quotients decide as the exact ones, except by thresholds
+                that are no binary64: there they are rounded, unless the scale is a power of two.
             axis: as for ``fit_scale``.
             scale: scales to use instead of fitted ones.
 

@@ -220,12 +220,12 @@ def loss(
     Raises:
         SystolabError: as of ``quantize``, or the format's scale cannot be fitted in this way.
     """
-    data, fmt = as_real(x), get(format)
+    data, fmt = as_real(x).values, get(format)
     scale = None
     if calibrate is not None:
         method = choice(Parameter("calibrate"), CalibrationMethod, calibrate)
         calibration = Calibration(fmt, method, percent, axis=axis)
         calibration.observe(data)
         scale = calibration.scale()
-    tensor = fmt.quantize(data, axis, scale)
+    tensor = fmt.quantize(x, axis, scale)
     return LossReport(tensor, measure(data, tensor))

@@ -16,6 +16,7 @@ from systolab.formats.engines.pure_numpy import canonical
 from systolab.formats.errors import SystolabError
 from systolab.formats.native import available
 from systolab.formats.native.library import library
+from systolab.formats.projection.odd import from_objects
 from systolab.formats.selfcheck import require_ieee
 
 __all__ = ["postprocess", "to_binary32"]
@@ -122,12 +123,7 @@ def _native(result: DotResult, scale: _F32, bias: _F32, low: np.float32, high: n
 
 def _from_wide(acc: Result, lsb: int, softfloat: bool) -> _F32:
     """Python integers, by way of a binary64 rounded to odd: a rounding to 24 bits is the same."""
-    nearest = acc.astype(np.float64)
-    error = acc - np.asarray(np.frompyfunc(int, 1, 1)(nearest), dtype=np.object_)
-    up, down = (error > 0).astype(np.bool_), (error < 0).astype(np.bool_)
-    even = (nearest.view(np.int64) & 1) == 0
-    toward = np.where(up, np.inf, -np.inf)
-    odd = np.where((up | down) & even, np.nextafter(nearest, toward), nearest)
+    odd, _ = from_objects(acc.astype(np.object_, copy=False))
     if softfloat:
         return sf.from_binary64(odd, lsb)
     with np.errstate(over="ignore", under="ignore"):

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.format import Format
+from systolab.formats.projection.odd import add_odd
 
-__all__ = ["add_odd", "add_projected", "project"]
+__all__ = ["add_projected", "project"]
 
 _Real = NDArray[np.float64]
 
@@ -26,17 +27,3 @@ def project(fmt: Format, x: _Real) -> _Real:
 def add_projected(fmt: Format, x: _Real, y: _Real) -> _Real:
     """The projection of the exact sum ``x + y``."""
     return project(fmt, add_odd(x, y))
-
-
-def add_odd(x: _Real, y: _Real) -> _Real:
-    """``x + y`` rounded to odd: exact, or the neighbour whose last bit is one.
-
-    NaN, infinities and a zero's sign are IEEE 754's.
-    """
-    total = x + y
-    # Knuth's two-sum: the rounding error of an addition is itself a binary64.
-    back = total - x
-    error = (x - (total - back)) + (y - back)
-    even = (total.view(np.int64) & 1) == 0
-    inexact = even & np.isfinite(total) & (error != 0)
-    return np.where(inexact, np.nextafter(total, np.copysign(np.inf, error)), total)

@@ -16,13 +16,13 @@ from systolab.formats.arithmetic.accumulator import Float
 from systolab.formats.engines.decode import decode
 from systolab.formats.engines.engine import Engine
 from systolab.formats.engines.ordered import chain
-from systolab.formats.engines.project import add_odd
 from systolab.formats.engines.pure_numpy import canonical, row_blocks
 from systolab.formats.engines.spec import Operands, Spec
 from systolab.formats.engines.tables import values32
 from systolab.formats.format import Format
 from systolab.formats.native import available
 from systolab.formats.native.library import check, library, matrix, rows
+from systolab.formats.projection.odd import add_odd
 
 __all__ = ["TABLE"]
 

@@ -31,7 +31,7 @@ def _power_of_two(numerator: int, log2_denominator: int) -> float:
     return ldexp(round(_significand(part, log2_denominator) * 2**23), whole - 23)
 
 
-def _irrational_power(numerator: int, log2_denominator: int) -> tuple[float, float]:
+def _neighbours_of_power(numerator: int, log2_denominator: int) -> tuple[float, float]:
     """The binary64 values next below and above ``2^(numerator / 2^log2_denominator)``.
 
     Args:
@@ -94,6 +94,6 @@ class Lns(Format):
         for i, (low, high) in enumerate(zip(pairs.lower_code, pairs.upper_code, strict=True)):
             if pairs.lower[i] != 0 and pairs.upper[i] != 0:
                 middle = self._logarithm(int(low)) + self._logarithm(int(high))
-                below, above = _irrational_power(middle, self.fraction_bits + 1)
+                below, above = _neighbours_of_power(middle, self.fraction_bits + 1)
                 bounds[i] = above if pairs.lower[i] > 0 else -below
         return bounds

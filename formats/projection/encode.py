@@ -88,6 +88,21 @@ class Projector:
             before = np.nextafter(bounds, -np.inf)
         return bool((_is_even(bounds) | _is_even(before)).all())
 
+    @cached_property
+    def trailing_zeros(self) -> int:
+        """How many zero bits the binary64 significands of all thresholds end in, 1 to 52.
+
+        Of a step's first value and the number just before it, the one that ends in more.
+        """
+        bounds = self._projection.bounds
+        bounds = bounds[np.isfinite(bounds)]
+        with np.errstate(over="ignore"):
+            both = np.stack([bounds, np.nextafter(bounds, -np.inf)]).view(np.uint64)
+        ends = np.uint64(1 << 52) | both  # zero itself, and no more than a significand
+        lowest = ends & (~ends + np.uint64(1))
+        shortest = lowest.max(axis=0).min(initial=np.uint64(1 << 52))
+        return int(shortest).bit_length() - 1
+
     def project32(self, x: NDArray[np.float32], out: Codes) -> None:
         """Write the codes of ``x`` to ``out``."""
         if self._binary is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from systolab.formats.codes import Codes, blocked_shape, expand_blocks, split_blocks
 from systolab.formats.errors import SystolabError
+from systolab.formats.projection.odd import (
+    divide_odd,
+    from_integers,
+    from_long_doubles,
+    from_objects,
+)
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.scaling.quantizer import Quantizer
 from systolab.formats.scaling.scaling import check_axis, magnitudes
 
-__all__ = ["Quantized", "as_real", "block_magnitudes", "quantize"]
+__all__ = ["Quantized", "Real", "as_real", "block_magnitudes", "quantize", "require_decided"]
 
 _CHUNK = 1 << 16
+_SCALE_BITS = 24
 _SHORT_RUN = 64  # below: one call for each run of equal scales would cost more than it saves
 
 
@@ -28,28 +36,82 @@ class Quantized(NamedTuple):
     axis: int = -1
 
 
-def as_real(x: ArrayLike) -> NDArray[np.floating]:
+class Real(NamedTuple):
+    """Data as binary32 or binary64.
+
+    Attributes:
+        values: what they are, or what they are rounded to odd.
+        inexact: which of them are rounded; None: none is.
+    """
+
+    values: NDArray[np.floating]
+    inexact: NDArray[np.bool_] | None = None
+
+
+def as_real(x: ArrayLike) -> Real:
     """binary64 for binary64 and integers, binary32 for the narrower floats.
 
-    NaN, infinities and -0 stay; what binary64 cannot hold of an integer or a longer float is
-    rounded.
+    NaN, infinities and -0 stay; what binary64 cannot hold of an integer, a fraction or a longer
+    float is rounded to odd.
 
     Raises:
         SystolabError: the data are not real numbers.
     """
     array = np.asarray(x)
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
-        return array.astype(np.float32)
+        return Real(array.astype(np.float32))
+    if array.dtype == np.float64 and isinstance(x, list | tuple) and (np.abs(array) > 2**53).any():
+        array = np.asarray(x, dtype=np.object_)  # there may be integers among the floats
+    if array.dtype.kind == "O":
+        return Real(*from_objects(array))
     if array.dtype.kind not in "fiub":
         raise SystolabError(f"Data must be real numbers, not {array.dtype}")
-    if array.dtype.kind != "f" or array.dtype.itemsize > 4:
-        return array.astype(np.float64, copy=False)
-    return array.astype(np.float32, copy=False)
+    if array.dtype.kind == "b" or array.dtype == np.float64:
+        return Real(array.astype(np.float64, copy=False))
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return Real(*from_long_doubles(array))
+    if array.dtype.itemsize == 8:
+        return Real(*from_integers(array))
+    return Real(array.astype(np.float32 if array.dtype.kind == "f" else np.float64, copy=False))
+
+
+def require_decided(
+    fmt: Quantizer, x: Real, codes: Codes, encode: Callable[[NDArray[np.floating]], Codes]
+) -> None:
+    """Make sure that rounded data have the codes of the numbers before.
+
+    Rounding to odd does not move a number across a threshold of less than 53 bits, nor across its
+    product with a scale. Where they are longer, both neighbours must have the code of the number.
+
+    Raises:
+        SystolabError: there is a threshold beside a rounded number.
+    """
+    if x.inexact is None or fmt.rounding is Rounding.STOCHASTIC:
+        return
+    if fmt.projector.trailing_zeros > _SCALE_BITS:
+        return
+    for toward in (-np.inf, np.inf):
+        differs = x.inexact & (encode(np.nextafter(x.values, toward)) != codes)
+        if differs.any():
+            raise SystolabError(
+                f"Data must be binary64 beside the thresholds of {fmt.name}, not longer numbers "
+                f"next to {float(x.values[differs].flat[0])!r}: round them before"
+            )
 
 
 def quantize(fmt: Quantizer, x: ArrayLike, axis: int | None, scale: ArrayLike | None) -> Quantized:
     """Codes and scales; special cases, arguments and errors as of ``Format.quantize``."""
-    array = as_real(x)
+    data = as_real(x)
+    made = _quantize(fmt, data.values, axis, scale)
+    require_decided(
+        fmt, data, made.codes, lambda beside: _quantize(fmt, beside, axis, made.scale).codes
+    )
+    return made
+
+
+def _quantize(
+    fmt: Quantizer, array: NDArray[np.floating], axis: int | None, scale: ArrayLike | None
+) -> Quantized:
     if fmt.scaling.block is not None:
         return _quantize_blocks(fmt, array, fmt.scaling.block, -1 if axis is None else axis, scale)
     used = fmt.fit_scale(array, axis) if scale is None else _checked(scale)
@@ -100,7 +162,7 @@ def _encode_quotients(fmt: Quantizer, x: NDArray[np.floating], scale: NDArray[np
     if x.ndim == 0:
         return _encode_quotients(fmt, x.reshape(1), scale.reshape(1)).reshape(())
     if fmt.rounding is Rounding.STOCHASTIC:  # in one piece: its words count from the start
-        return fmt.encode(x.astype(np.float64) / scale)
+        return fmt.encode(divide_odd(x, scale, 1))
     # A binary64 quotient of binary32 numbers is on the same side of a threshold of up to 28
     # significant bits as the exact one.
     shared = _shared_dimensions(scale)
@@ -134,11 +196,15 @@ def _encode_rows(
     kind: type[np.float32] | type[np.float64],
 ) -> Codes:
     """Divide in ``kind`` and encode, a few rows at a time to save memory."""
+    zeros = fmt.projector.trailing_zeros
     out: Codes = np.empty(x.shape, fmt.code_type)
     rows = max(_CHUNK * len(x) // x.size, 1)
     for start in range(0, len(x), rows):
         part = slice(start, start + rows)
-        out[part] = fmt.encode(np.divide(x[part], scale[part], dtype=kind))
+        if kind is np.float32:
+            out[part] = fmt.encode(np.divide(x[part], scale[part], dtype=kind))
+        else:
+            out[part] = fmt.encode(divide_odd(x[part], scale[part], zeros))
     return out
 
 
