@@ -1,14 +1,15 @@
-"""Values that people give as text or number: one member, one integer, or one clear sentence."""
+"""Values that people give as text, number or path: what is meant, or one clear sentence."""
 
 from __future__ import annotations
 
 import operator
 from enum import StrEnum
+from pathlib import Path
 from typing import SupportsIndex, TypeVar
 
 from systolab.formats.errors import Parameter, SystolabError, meant
 
-__all__ = ["choice", "integer", "shown"]
+__all__ = ["choice", "integer", "path", "shown"]
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -73,3 +74,18 @@ def integer(
     if most is not None and number > most:
         raise SystolabError(name, f" must be at most {most}, not {number}")
     return number
+
+
+def path(name: str | Parameter, value: str | Path) -> Path:
+    """The path of a file or folder.
+
+    Args:
+        name: what it is the path of, as it begins an error, or the parameter that gives it.
+        value: what was given for it.
+
+    Raises:
+        SystolabError: it is neither text nor a path.
+    """
+    if not isinstance(value, str | Path):
+        raise SystolabError(name, f" must be a path, not {shown(value)}")
+    return Path(value)

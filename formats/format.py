@@ -37,6 +37,7 @@ from systolab.formats.projection.stochastic import random_words
 from systolab.formats.scaling import quantization
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
 from systolab.formats.sealed import Sealed, require_own
+from systolab.formats.short import representation
 from systolab.formats.switches import Switches
 
 __all__ = ["Format", "QuantizedTensor"]
@@ -431,7 +432,7 @@ class Format(Sealed):
         return f"systolab.format({self.name!r})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class QuantizedTensor:
     """Codes with their scales.
 
@@ -449,6 +450,13 @@ class QuantizedTensor:
     format: Format
     block: int | None = None
     axis: int = -1
+
+    def __repr__(self) -> str:
+        """Shape, format and scale: the codes themselves are in ``codes``."""
+        shape = list(self.codes.shape)
+        many = self.scale.size != 1
+        scale = f"{self.scale.size} scales" if many else f"scale {self.scale.item():.9g}"
+        return representation(self, f"{shape} of {self.format.name}, {scale}")
 
     def full_scale(self) -> NDArray[np.float32]:
         """The scales in a shape that broadcasts to ``codes``."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.short import representation
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.language.term import Term
 from systolab.glenside.lowering.stream_layout import StreamLayout
@@ -39,7 +40,7 @@ class Operand:
         return self.layout.size(self.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class KernelStep:
     """One run of the array.
 
@@ -79,6 +80,10 @@ class KernelStep:
     source: Term
     slots: Mapping[str, str]
     target: Term
+
+    def __repr__(self) -> str:
+        """Name, operator and cycles."""
+        return representation(self, f"{self.name}: {self.op}, {self.cycles:,} cycles")
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Statistics:
     saturated: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program:
     """A network for an array.
 
@@ -161,6 +166,18 @@ class Program:
     steps: tuple[Step, ...]
     policies: Mapping[str, int]
     statistics: Statistics
+
+    @property
+    def headline(self) -> str:
+        """Network, formats, array, steps and cycles, in a line."""
+        return (
+            f"{self.network.name}, {self.array.act.name} on {self.array.name}: "
+            f"{len(self.steps)} steps, {self.cycles:,} cycles"
+        )
+
+    def __repr__(self) -> str:
+        """The headline: steps and network are in the attributes."""
+        return representation(self, self.headline)
 
     @property
     def kernels(self) -> tuple[KernelStep, ...]:

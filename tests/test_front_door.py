@@ -123,7 +123,39 @@ X = np.array([1.0, 2.0])
             lambda: sl.array(4, "e4m3fn"),  # type: ignore[arg-type]
             "Array must be ROWSxCOLS with both from 1 to 64, not 4",
         ),
-        (lambda: sl.array("4x4"), "Format must be given, for example format='adaptivfloat:8,3'"),
+        (
+            lambda: sl.array("4x4"),
+            "format must be given for an array that is '4x4': as format=FORMAT, or in "
+            "sl.array('4x4', FORMAT); one is 'adaptivfloat:8,3'",
+        ),
+        (
+            lambda: sl.compile("examples/digits_cnn.onnx", "16x16"),
+            "format must be given for an array that is '16x16': as format=FORMAT, or in "
+            "sl.array('16x16', FORMAT); one is 'adaptivfloat:8,3'",
+        ),
+        (lambda: sl.array("4y4"), "Array must be ROWSxCOLS with both from 1 to 64, not '4y4'"),
+        (
+            lambda: sl.dot(sl.quantize([[1.0]], "int:8"), sl.quantize([[1.0]], "int:8"), "int:4"),
+            "format must be left to the quantised tensor, not 'int:4'",
+        ),
+        (
+            lambda: sl.loss(X, "int:8", percent=99.0),
+            "percent must come with calibrate='percentile'",
+        ),
+        (
+            lambda: sl.loss(X, "int:8", calibrate="max", percent=99.0),
+            "percent must come with calibrate='percentile'",
+        ),
+        (
+            lambda: sl.loss(X, "int:8,scale=pow2", calibrate="percentile", percent=0.0),
+            "percent must be above 0 and up to 100, not 0.0",
+        ),
+        (lambda: sl.run("x.onnx", "e4m3fn", budget="1%"), "budget must come with trace_error"),
+        (
+            lambda: sl.run("examples/digits_cnn.onnx", "e4m3fn", data="digit"),
+            "data='digit' must be 'digits' or a readable .npz file: No such file or directory; "
+            "did you mean 'digits'?",
+        ),
         (
             lambda: sl.run("x.onnx", "e4m3fn", array=sl.array("4x4", "e4m3fn")),
             "format must be left to the Array that is given, not 'e4m3fn'",
@@ -162,7 +194,7 @@ X = np.array([1.0, 2.0])
         ),
         (
             lambda: sl.dot(np.ones((1, 1), np.uint8), np.ones((1, 1), np.uint8)),
-            "Argument format must say what the codes mean; it is missing",
+            "format must say what the codes mean; it is missing",
         ),
     ],
 )  # fmt: skip

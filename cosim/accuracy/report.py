@@ -19,7 +19,7 @@ from systolab.formats.format import Format
 __all__ = ["ErrorReport", "chosen_format", "parse_budget", "report"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ErrorReport(Shown):
     """What was measured, and what was tried where it exceeds the budget.
 
@@ -32,6 +32,13 @@ class ErrorReport(Shown):
     measured: Trace
     budget: float
     tried: tuple[Trial, ...]
+
+    @property
+    def headline(self) -> str:
+        """Format, largest error and budget, in a line."""
+        worst = max((layer.error for layer in self.measured.layers), default=0.0)
+        allowed = f"budget {100 * self.budget:g} %"
+        return f"{self.measured.format}: {100 * worst:.2f} % in the worst layer, {allowed}"
 
     @property
     def repaired(self) -> Trial | None:

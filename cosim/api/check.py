@@ -15,7 +15,7 @@ from systolab.cosim.check.stages import Request
 from systolab.cosim.divergence.divergence import WAVES, Divergence
 from systolab.cosim.mutation.campaign import Campaign, campaign
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
-from systolab.formats.choices import choice, integer
+from systolab.formats.choices import choice, integer, path
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
@@ -77,6 +77,7 @@ def check(
         _names(stages),
         choice(Parameter("codec"), Codec, codec),
     )
+    folder = path(Parameter("waves"), waves)
     whole = isinstance(array, Array)
     command = command_line(
         "check",
@@ -94,7 +95,7 @@ def check(
         command = ""
 
     def explainer(context: Context) -> Explain:
-        return Divergence(context, Path(waves), command).explain
+        return Divergence(context, folder, command).explain
 
     return all_stages.check(request, explainer, progress=progress)
 

@@ -36,7 +36,7 @@ path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109)
 are formats, too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Description(Shown):
     """A number format in detail: range, precision, special codes, exactness, encodings.
 
@@ -53,6 +53,12 @@ class Description(Shown):
     exact_k: int
     engines: dict[str, str]
     samples: tuple[tuple[float, int], ...]
+
+    @property
+    def headline(self) -> str:
+        """Name and range, in a line."""
+        facts = self.facts
+        return f"{facts.name}: {facts.values} values, {facts.smallest:.9g} to {facts.largest:.9g}"
 
     def as_data(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -166,7 +172,7 @@ def describe(format: FormatLike, *, encode: Sequence[float] = SAMPLES) -> Descri
     return Description(fmt, properties(fmt), exact_k(fmt, fmt), engines, samples)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FormatList(Shown):
     """The families of number formats, plug-ins included.
 
@@ -175,6 +181,11 @@ class FormatList(Shown):
     """
 
     families: tuple[Family, ...]
+
+    @property
+    def headline(self) -> str:
+        """How many there are, in a line."""
+        return f"of {len(self.families)} families"
 
     def as_data(self) -> list[dict[str, object]]:
         """Plain data for JSON."""

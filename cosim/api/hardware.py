@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from systolab.cosim.terminal.shown import Part, Shown
+from systolab.cosim.terminal.table import Column, Table, printable
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.choices import choice
+from systolab.formats.choices import choice, path
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
@@ -21,8 +23,11 @@ from systolab.rtl.kernel.configuration import array as make_array
 __all__ = ["Design", "hardware"]
 
 
-@dataclass(frozen=True)
-class Design:
+_COLUMNS = (Column("file"), Column("lines", right=True))
+
+
+@dataclass(frozen=True, repr=False)
+class Design(Shown):
     """The sources of an array, and all that is needed to simulate and synthesise them.
 
     Attributes:
@@ -35,9 +40,35 @@ class Design:
     kernels: int
     files: Mapping[str, str] = field(repr=False)
 
-    def text(self) -> str:
-        """What there is, in one line."""
+    @property
+    def headline(self) -> str:
+        """Format, array and how much there is, in a line."""
+        array = self.hardware.array
+        return f"{array.act.name} on {array.name}: {self.contents}"
+
+    @property
+    def contents(self) -> str:
+        """How many sources there are, and kernels in the testbench."""
         return f"{len(self.hardware.files)} sources, {self.kernels} kernels in the testbench"
+
+    def parts(self) -> list[Part]:
+        """What there is, file by file."""
+        lines = [(name, f"{text.count(chr(10)):,}") for name, text in self.files.items()]
+        return [printable(self.headline), "", Table(_COLUMNS, lines)]
+
+    def as_data(self) -> dict[str, object]:
+        """Plain data for JSON; of the files, names and numbers of lines."""
+        array = self.hardware.array
+        return {
+            "array": array.name,
+            "format": array.act.name,
+            "weight": array.weight.name,
+            "out_format": array.out.name,
+            "accumulator": array.sums,
+            "kernels": self.kernels,
+            "digest": self.hardware.digest,
+            "files": {name: text.count("\n") for name, text in self.files.items()},
+        }
 
     def write(self, folder: str | Path) -> None:
         """Write all files into a new or empty folder.
@@ -45,15 +76,15 @@ class Design:
         Raises:
             SystolabError: the folder has contents, or cannot be written.
         """
-        directory = Path(folder)
+        directory = path(Parameter("folder"), folder)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             if any(directory.iterdir()):
                 raise SystolabError(f"Output folder must be new or empty, not {folder}")
             for name, text in self.files.items():
-                path = directory / name
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="\n")
+                file = directory / name
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
             raise SystolabError(
                 f"Output folder must be writable, not {folder} ({error.strerror})"

@@ -8,7 +8,8 @@ from pathlib import Path
 from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.cosim.terminal.table import Column, Narrow, Table, printable
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.errors import SystolabError, meant
+from systolab.formats.choices import path
+from systolab.formats.errors import Parameter, SystolabError, meant
 from systolab.formats.registry.registry import FormatLike
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.language.term import Term
@@ -91,12 +92,12 @@ def map(
     """
     machine = make_array(array, format, out_format=out_format, accumulator=accumulator)
     known = Knowledge(machine)
-    path = None if knowledge is None else Path(knowledge)
-    if path is not None and path.exists():
-        known = Knowledge.load(path, machine)
+    file = None if knowledge is None else path(Parameter("knowledge"), knowledge)
+    if file is not None and file.exists():
+        known = Knowledge.load(file, machine)
     program = compile(model, machine, knowledge=known)
-    if path is not None:
-        known.save(path)
+    if file is not None:
+        known.save(file)
     return MapReport(program)
 
 
@@ -113,7 +114,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MapReport(Shown):
     """What was compiled, and what it was chosen from.
 
@@ -122,6 +123,11 @@ class MapReport(Shown):
     """
 
     program: Program
+
+    @property
+    def headline(self) -> str:
+        """Network, array and total, in a line."""
+        return self.program.headline
 
     def parts(self) -> list[Part]:
         """The table of all steps, and totals."""

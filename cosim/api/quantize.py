@@ -19,7 +19,7 @@ from systolab.formats.dot.product import dot as dot_codes
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format, QuantizedTensor
 from systolab.formats.registry.registry import FormatLike, get
-from systolab.formats.scaling.calibration import Calibration, CalibrationMethod
+from systolab.formats.scaling.calibration import PERCENT, Calibration, CalibrationMethod
 from systolab.formats.scaling.quantization import as_real
 
 __all__ = ["LossReport", "dot", "fake_quantize", "loss", "quantize"]
@@ -119,7 +119,8 @@ def dot(
             engine.
     """
     codes_a, format_a = _operand(a, format, "format")
-    codes_w, format_w = _operand(w, format_a if weight is None else weight, "weight")
+    same = None if isinstance(w, QuantizedTensor) else format_a
+    codes_w, format_w = _operand(w, same if weight is None else weight, "weight")
     return dot_codes(
         codes_a, codes_w, format_a, format_w, parse_accumulator(accumulator), group, engine
     )
@@ -129,13 +130,17 @@ def _operand(
     operand: QuantizedTensor | Codes, format: FormatLike | None, name: str
 ) -> tuple[Codes, Format]:
     if isinstance(operand, QuantizedTensor):
+        if format is not None:
+            raise SystolabError(
+                Parameter(name), f" must be left to the quantised tensor, not {format!r}"
+            )
         return operand.codes, operand.format
     if format is None:
-        raise SystolabError(f"Argument {name} must say what the codes mean; it is missing")
+        raise SystolabError(Parameter(name), " must say what the codes mean; it is missing")
     return np.asarray(operand), get(format)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LossReport(Shown):
     """A quantised tensor and what quantising it lost.
 
@@ -146,6 +151,12 @@ class LossReport(Shown):
 
     tensor: QuantizedTensor = field(repr=False)
     loss: Loss
+
+    @property
+    def headline(self) -> str:
+        """Format, shape and ratio, in a line."""
+        facts = dict(self.facts())
+        return f"{facts['format']}, shape {facts['shape']}: SQNR {facts['SQNR']}"
 
     def as_data(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -200,7 +211,7 @@ def loss(
     *,
     axis: int | None = None,
     calibrate: str | None = None,
-    percent: float = 99.99,
+    percent: float | None = None,
 ) -> LossReport:
     """Quantise real numbers and measure what that loses.
 
@@ -215,16 +226,22 @@ def loss(
         axis: as of ``quantize``.
         calibrate: how the scale is fitted: ``"max"``, ``"percentile"`` or ``"mse"``; None: by the
             format's scaling rule.
-        percent: share of the values that a scale of ``"percentile"`` does not clip.
+        percent: share of the values that a scale of ``"percentile"`` does not clip; None: 99.99.
 
     Raises:
         SystolabError: as of ``quantize``, or the format's scale cannot be fitted in this way.
     """
     data, fmt = as_real(x).values, get(format)
     scale = None
+    method = None
     if calibrate is not None:
         method = choice(Parameter("calibrate"), CalibrationMethod, calibrate)
-        calibration = Calibration(fmt, method, percent, axis=axis)
+    if percent is not None and method is not CalibrationMethod.PERCENTILE:
+        needed = Parameter("calibrate", str(CalibrationMethod.PERCENTILE))
+        raise SystolabError(Parameter("percent"), " must come with ", needed)
+    if method is not None:
+        share = PERCENT if percent is None else percent
+        calibration = Calibration(fmt, method, share, axis=axis)
         calibration.observe(data)
         scale = calibration.scale()
     tensor = fmt.quantize(x, axis, scale)

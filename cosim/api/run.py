@@ -28,7 +28,7 @@ from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.choices import choice, integer
+from systolab.formats.choices import choice, integer, path
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
@@ -41,8 +41,10 @@ from systolab.rtl.kernel.kernel import Array
 
 __all__ = ["RunReport", "run"]
 
+_BUDGET = "5%"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunReport(Report):
     """What a run found; where software and RTL differ, also where they part.
 
@@ -86,7 +88,7 @@ def run(
     weight_scales: str = WeightScales.TENSOR,
     fixed_bias: int | None = None,
     trace_error: bool = False,
-    budget: str | float = "5%",
+    budget: str | float | None = None,
     waves: str | Path = WAVES,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunReport:
@@ -115,7 +117,8 @@ def run(
             channels, ``"channel"``.
         fixed_bias: B: the scale of every tensor is 2^B, instead of being fitted.
         trace_error: measure the error of every layer against binary32, and try what repairs it.
-        budget: largest error that needs no repair, as ``"5%"`` or ``0.05``.
+        budget: with ``trace_error``, the largest error that needs no repair: ``"5%"``, the default,
+            or ``0.05``.
         waves: folder of the waveform of a first difference; made when there is one.
         progress: told what is being done before it takes its time.
 
@@ -132,11 +135,14 @@ def run(
             )
         chosen = error_report.chosen_format(get(format), fixed_bias)
     machine = make_array(array, chosen, out_format=out_format, accumulator=accumulator)
-    allowed = error_report.parse_budget(budget)
+    if budget is not None and not trace_error:
+        raise SystolabError(Parameter("budget"), " must come with ", Parameter("trace_error"))
+    allowed = error_report.parse_budget(_BUDGET if budget is None else budget)
     scales = choice(Parameter("weight_scales"), WeightScales, weight_scales)
     integer(Parameter("seed"), seed, 0)
     if images is not None:
         integer(Parameter("images"), images, 1)
+    folder = path(Parameter("waves"), waves)
     emulator = Emulator(machine, engine)
     network = load(model)
     dataset = datasets.load(data, network.inputs, images, seed)
@@ -182,7 +188,7 @@ def run(
         if whole and not (machine.weight == machine.act and spelt_in_full(machine)):
             command = ""
         context = Context(hardware(machine), Level.QUICK, seed)
-        explained = Divergence(context, Path(waves), command, staged=False)
+        explained = Divergence(context, folder, command, staged=False)
         divergence = explained.explain(f"kernel {observed.first.kernel}", observed.failed)
     errors = None
     if trace_error:

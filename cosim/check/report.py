@@ -93,7 +93,7 @@ class StageResult:
         return self.differ == 0
 
 
-@dataclass
+@dataclass(repr=False)
 class Report(Shown):
     """All stages of one check.
 
@@ -104,6 +104,11 @@ class Report(Shown):
 
     subject: dict[str, str]
     stages: list[StageResult] = field(default_factory=list)
+
+    @property
+    def headline(self) -> str:
+        """Format, array and verdict, in a line."""
+        return f"{self.subject.get('format')} on {self.subject.get('array')}: {self.verdict}"
 
     @property
     def passed(self) -> bool:

@@ -37,6 +37,11 @@ class _Comparison(Shown):
     def __init__(self) -> None:
         self._rows = compare_adaptivfloat()
 
+    @property
+    def headline(self) -> str:
+        """What is compared, in a line."""
+        return f"of {len(self._rows)} formats"
+
     def parts(self) -> list[Part]:
         """The table and what its columns mean."""
         kinds = list(self._rows[0].differing)

@@ -10,7 +10,7 @@ from systolab.cosim.api.quantize import loss
 from systolab.cosim.commands import options
 from systolab.formats import QuantizedTensor
 from systolab.formats.errors import SystolabError
-from systolab.formats.scaling.calibration import CalibrationMethod
+from systolab.formats.scaling.calibration import PERCENT, CalibrationMethod
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the scale is fitted (max)",
     )
     parser.add_argument(
-        "--percent", type=float, default=99.99, metavar="P", help="for --calibrate percentile"
+        "--percent",
+        type=float,
+        metavar="P",
+        help=f"values that --calibrate percentile does not clip ({PERCENT} %%)",
     )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE.npz", help="write arrays codes and scale there"

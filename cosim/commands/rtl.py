@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
         codec=args.codec,
     )
     design.write(args.out)
-    show(f"{args.out}: {design.text()}")
+    show(f"{args.out}: {design.contents}")
     return 0

@@ -75,8 +75,6 @@ def _add_error_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
-    if args.budget is not None and not args.trace_error:
-        raise SystolabError("Option --budget must come with --trace-error")
     for path in _outputs(args):
         _check_writable(path)
     with steps() as step:
@@ -93,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             weight_scales=args.weight_scales,
             fixed_bias=args.fixed_bias,
             trace_error=args.trace_error,
-            budget="5%" if args.budget is None else args.budget,
+            budget=args.budget,
             waves=WAVES if args.out is None else args.out,
             progress=step,
         )

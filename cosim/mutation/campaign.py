@@ -78,13 +78,19 @@ class Verdict:
     why: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Campaign(Shown):
     """All verdicts on one array."""
 
     array: Array
     seed: int
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def headline(self) -> str:
+        """Array and how many survived, in a line."""
+        of = f"{len(self.verdicts)} mutants of {self.array.act.name} on {self.array.name}"
+        return f"{of}: {self.count(KILLED)} killed, {len(self.survivors)} survived"
 
     def count(self, status: str, level: str | None = None) -> int:
         """Mutants with a status, killed at one level if given."""

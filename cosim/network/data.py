@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.errors import Parameter, SystolabError, meant
 
 __all__ = [
     "Dataset",
@@ -158,7 +158,11 @@ def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
         with archive:
             arrays = {key: archive[key] for key in archive.files}
     except OSError as error:
-        raise SystolabError(what, f" must be a readable file: {error.strerror}") from error
+        raise SystolabError(
+            what,
+            f" must be 'digits' or a readable .npz file: {error.strerror}"
+            + meant(path, [_DIGITS.value or ""]),
+        ) from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SystolabError(what, " must be 'digits' or an .npz file of plain arrays") from error
     if "x" not in arrays:

@@ -80,7 +80,7 @@ class Accuracy:
     rtl: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Shown):
     """Everything that `systolab run` tells. `measured` holds what differs from run to run.
 
@@ -105,6 +105,11 @@ class Report(Shown):
     first_mismatch: Mismatch | None
     measured: dict[str, float]
     blocks: str = ""  # what the host does for block-scaled operands
+
+    @property
+    def headline(self) -> str:
+        """Network, format, array and verdict, in a line."""
+        return f"{self.model}, {self.format} on {self.array}: {verdict(self)}"
 
     @property
     def identical(self) -> bool:

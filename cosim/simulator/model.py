@@ -13,6 +13,7 @@ from systolab.cosim.simulator.build import Build, Options, build
 from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
+from systolab.formats.short import representation
 from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.job import Job
@@ -171,6 +172,10 @@ class Model:
             if self.python is not None
             else self._new()
         )
+
+    def __repr__(self) -> str:
+        """Format and array."""
+        return representation(self, f"{self.array.act.name} on {self.array.name}")
 
     def _new(self) -> int:
         seed = self._random_registers

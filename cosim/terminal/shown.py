@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from systolab.cosim.terminal.table import Table, fold, printable
+from systolab.formats.short import representation
 
 __all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
 
@@ -76,7 +77,15 @@ Part: TypeAlias = str | Table | Facts | Verdict
 
 
 class Shown(ABC):
-    """A report: as text, as plain data, and as what a notebook shows."""
+    """A report: as text, as plain data, and as what a notebook shows.
+
+    A dataclass that is one is declared with ``repr=False``: its fields would flood the screen.
+    """
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """What it is about and what it says, in a line."""
 
     @abstractmethod
     def parts(self) -> Sequence[Part]:
@@ -93,6 +102,10 @@ class Shown(ABC):
             width: characters in a line; None: as many as it needs.
         """
         return text(self.parts(), width)
+
+    def __repr__(self) -> str:
+        """One short line."""
+        return representation(self, self.headline)
 
     def _repr_html_(self) -> str:
         """The report as HTML, which needs nothing but itself."""

@@ -33,6 +33,7 @@ from systolab.formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
 from systolab.formats.selfcheck import require_ieee
+from systolab.formats.short import representation
 
 __all__ = ["ENGINES", "DotResult", "accumulator_bits", "choose_engine", "dot", "exact_k"]
 
@@ -52,7 +53,7 @@ ENGINES: tuple[Engine, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DotResult:
     """Accumulators of a matrix product.
 
@@ -66,6 +67,12 @@ class DotResult:
     acc: Result
     lsb: int
     engine: str
+
+    def __repr__(self) -> str:
+        """Shape, type, unit and engine: the accumulators themselves are in ``acc``."""
+        shape = list(self.acc.shape)
+        unit = f" in units of 2^{self.lsb}" if self.lsb else ""
+        return representation(self, f"{shape} {self.acc.dtype}{unit} by {self.engine}")
 
 
 def dot(

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from systolab.formats.choices import choice, integer, shown
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.projection.projection import binary32_key
 from systolab.formats.scaling.quantization import as_real
 from systolab.formats.scaling.quantizer import Quantizer
 from systolab.formats.scaling.scaling import ScaleKind
 
-__all__ = ["Calibration", "CalibrationMethod"]
+__all__ = ["PERCENT", "Calibration", "CalibrationMethod"]
+
+PERCENT = 99.99  # of the magnitudes, where nothing else is said
 
 _BIN_BITS = np.uint32(12)  # bins of 2^12 neighbouring binary32 values: 1/2048 of a binade
 _STEPS = 64
@@ -93,7 +95,7 @@ class Calibration:
         self,
         fmt: Quantizer,
         method: str = CalibrationMethod.MAX,
-        percent: float = 99.99,
+        percent: float = PERCENT,
         axis: int | None = None,
     ) -> None:
         """Prepare a calibration.
@@ -114,7 +116,9 @@ class Calibration:
                 f"{fmt.name}: its block scales follow the data"
             )
         if not isinstance(percent, int | float) or not 0 < percent <= 100:
-            raise SystolabError(f"Percentile must be above 0 and up to 100, not {shown(percent)}")
+            raise SystolabError(
+                Parameter("percent"), f" must be above 0 and up to 100, not {shown(percent)}"
+            )
         self._format = fmt
         self._method = choice("Calibration", CalibrationMethod, method)
         self._percent = 100.0 if self._method is not CalibrationMethod.PERCENTILE else percent
@@ -128,7 +132,7 @@ class Calibration:
         Raises:
             SystolabError: the batch has no such axis, or another number of channels than before.
         """
-        x = as_real(batch).astype(np.float32, copy=False)
+        x = as_real(batch).values.astype(np.float32, copy=False)
         if self._axis is None:
             slices = x.reshape(1, -1)
         elif -x.ndim <= self._axis < x.ndim:

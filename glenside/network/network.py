@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
+from systolab.formats.short import representation
 
 __all__ = ["Attribute", "Layer", "Network", "Shape", "Tensor"]
 
@@ -89,7 +90,7 @@ class Layer:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """A directed acyclic graph of layers over named tensors of fixed shapes.
 
@@ -112,6 +113,11 @@ class Network:
     constants: Mapping[str, Tensor]
     layers: tuple[Layer, ...]
     shapes: Mapping[str, Shape]
+
+    def __repr__(self) -> str:
+        """Name and sizes: layers and weights are in the attributes."""
+        sizes = f"{len(self.layers)} layers, {len(self.constants)} constants"
+        return representation(self, f"{self.name}: {sizes}")
 
     def __post_init__(self) -> None:
         known = set(self.inputs) | set(self.constants)

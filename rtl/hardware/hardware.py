@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from systolab.formats.format import Format
+from systolab.formats.short import representation
 from systolab.rtl.codecs import Codec, Shape, choose, closed_decoder, closed_encoder
 from systolab.rtl.hardware import handwritten, table_codecs
 from systolab.rtl.hardware.handwritten import Source
@@ -29,7 +30,7 @@ _STATIC = Path(__file__).parents[1] / "sv"
 _Files = dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hardware:
     """Sources of one array.
 
@@ -42,6 +43,11 @@ class Hardware:
     array: Array
     parameters: Parameters
     files: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Format, array and number of sources: their texts are in ``files``."""
+        of = f"{self.array.act.name} on {self.array.name}"
+        return representation(self, f"{of}: {len(self.files)} sources")
 
     @cached_property
     def digest(self) -> str:

@@ -59,12 +59,16 @@ def array(
                     Parameter(name), f" must be left to the Array that is given, not {value!r}"
                 )
         return shape
+    rows, cols = parse_array(shape)
     if format is None:
-        raise SystolabError("Format must be given, for example format='adaptivfloat:8,3'")
+        raise SystolabError(
+            Parameter("format"),
+            f" must be given for an array that is {shape!r}: "
+            f"as format=FORMAT, or in sl.array({shape!r}, FORMAT); one is 'adaptivfloat:8,3'",
+        )
     act = get(format)
     weights = act if weight is None else get(weight)
     written = output_format(out_format, act, weights)
-    rows, cols = parse_array(shape)
     sums = Exact() if accumulator is None else parse_accumulator(accumulator)
     scaled = block_scaled(act, weights)
     return Array(rows, cols, act, weights, written, sums, block_scaled=scaled)

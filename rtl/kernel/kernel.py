@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from systolab.formats.arithmetic.accumulator import Exact
 from systolab.formats.errors import SystolabError
+from systolab.formats.short import representation
 from systolab.rtl.kernel.modes import Dimension, Mode
 
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ def _check_range(
         raise SystolabError(f"{what} must fit 32 signed bits, not span {low} to {high}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Array:
     """A machine configuration.
 
@@ -365,6 +366,13 @@ class Array:
             raise SystolabError(
                 f"Accumulator of a block-scaled array must be exact, not {self.accumulator}"
             )
+
+    def __repr__(self) -> str:
+        """Everything there is to say, in a line."""
+        formats = f"{self.act.name} x {self.weight.name} to {self.out.name}"
+        sums = f"accumulator {self.accumulator}{', block-scaled' if self.block_scaled else ''}"
+        sizes = f"line {self.line}, acc_rows {self.acc_rows}, k_max {self.k_max}"
+        return representation(self, f"{self.name}: {formats}, {sums}, {sizes}")
 
     @property
     def modes(self) -> tuple[Mode, ...]:

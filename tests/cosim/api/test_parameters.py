@@ -67,8 +67,8 @@ def test_no_message_below_the_command_speaks_of_an_option() -> None:
         (
             lambda: sl.run(DIGITS, "e4m3fn", data="no such.npz"),
             ["run", DIGITS, "--format", "e4m3fn", "--data", "no such.npz"],
-            "data='no such.npz' must be a readable file: No such file or directory",
-            "--data 'no such.npz' must be a readable file: No such file or directory",
+            "data='no such.npz' must be 'digits' or a readable .npz file: No such file",
+            "--data 'no such.npz' must be 'digits' or a readable .npz file: No such file",
         ),
         (
             lambda: sl.run(DIGITS, "e4m3fn", fixed_bias=200),

@@ -66,7 +66,7 @@ def test_weights_that_are_not_numbers(systolab: Systolab, tmp_path: Path, value:
         (["--images", "0"], "--images must be at least 1, not 0"),
         (
             ["--data", "none.npz"],
-            "--data none.npz must be a readable file: No such file or directory",
+            "--data none.npz must be 'digits' or a readable .npz file: No such file or directory",
         ),
     ],
 )
@@ -153,6 +153,4 @@ def test_an_interrupted_build_heals(tmp_path: Path) -> None:
 
 
 def test_a_budget_alone_is_refused(systolab: Systolab) -> None:
-    assert _error(systolab, *SMALL, "--budget", "1%") == (
-        "Option --budget must come with --trace-error"
-    )
+    assert _error(systolab, *SMALL, "--budget", "1%") == ("--budget must come with --trace-error")

@@ -242,7 +242,7 @@ def test_calibration_by_squared_error_beats_the_maximum_on_outliers() -> None:
 def test_calibration_errors() -> None:
     with pytest.raises(SystolabError, match="not of mxfp8: its block scales follow the data"):
         Calibration(get("mxfp8"))
-    with pytest.raises(SystolabError, match="Percentile must be above 0 and up to 100, not 0"):
+    with pytest.raises(SystolabError, match="percent must be above 0 and up to 100, not 0"):
         Calibration(get("int:8"), percent=0)
     with pytest.raises(SystolabError, match="must observe at least one batch"):
         Calibration(get("int:8")).scale()
