@@ -28,7 +28,7 @@ docs: $(VENV)/.docs
 
 docs-output: $(VENV)/.synth $(VENV)/.docs
 	$(BIN)/python docs/output.py
-	$(BIN)/python docs/notebook.py
+	$(BIN)/python -m docs.notebook
 	$(BIN)/python docs/timing_diagrams.py
 
 wheel: $(VENV)/.examples
