@@ -163,8 +163,6 @@ def _copy(folder: Path) -> Path:
         "dist",
         "*.egg-info",
         "*.so",
-        "benchmarks",
-        "tests",
     )
     shutil.copytree(ROOT, folder, symlinks=True, ignore=made)
     return folder
@@ -182,6 +180,32 @@ def _installed(wheel: Path, folder: Path) -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "needed.pth").write_text("".join(f"{path}\n" for path in sorted(needed)))
     return python
+
+
+def test_a_source_distribution_is_what_builds_the_package(tmp_path: Path) -> None:
+    with tarfile.open(_build("sdist", _copy(tmp_path / "tree"), tmp_path / "sdist")) as tar:
+        names = [Path(*Path(member.name).parts[1:]) for member in tar if member.isfile()]
+    package = Path("src", "systolab")
+    shipped = {name.relative_to(package) for name in names if name.is_relative_to(package)}
+    kinds = {".py", ".sv", ".v", ".c", ".h", ".cpp", ".typed"}
+    sources = {
+        path.relative_to(ROOT)
+        for folder in ("formats", "rtl", "glenside", "cosim")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in kinds
+    } | {Path("__init__.py"), Path("__main__.py"), Path("py.typed")}
+    assert shipped == sources
+    assert {str(name) for name in names if not name.is_relative_to("src")} == {
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "MANIFEST.in",
+        "PKG-INFO",
+        "README.md",
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+    }
 
 
 @pytest.mark.slow
