@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol, cast
 
-from systolab.cosim.terminal.table import printable
 from systolab.formats.errors import Parameter, SystolabError, meant
+from systolab.formats.escape import printable
 
 __all__ = ["COMMANDS", "Command", "load", "main", "parser"]
 

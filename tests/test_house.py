@@ -11,6 +11,7 @@ lists are sorted and that what is public is documented, ruff checks (RUF022, D1)
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -208,3 +209,71 @@ def test_only_commands_know_the_command_line() -> None:
         or (isinstance(node, ast.Import) and any(x.name == "argparse" for x in node.names))
     ]
     assert not wrong
+
+
+# What opens, makes or moves files beside ``formats.writing``, and why it may.
+WRITERS = {
+    "formats.writing": "the writer",
+    "cosim.simulator.cache": "the cache has folders of its own, and locks",
+}
+WRITING = {
+    "copyfile", "copytree", "link_to", "makedirs", "mkdir", "move", "os.open", "rename", "savez",
+    "savez_compressed", "symlink_to", "tofile", "touch", "savefig", "write_bytes", "write_text",
+}  # fmt: skip
+TO_STREAM = {
+    "np.save",
+    "np.savez",
+    "np.savez_compressed",
+    "figure.savefig",
+}  # that ``replacing`` gave
+
+
+def written(module: ast.Module) -> Iterator[str]:
+    """Calls of a module that write files, but for those that write into an open stream."""
+    for call in ast.walk(module):
+        if not isinstance(call, ast.Call):
+            continue
+        name = ast.unparse(call.func)
+        last = name.rpartition(".")[2]
+        first = ast.unparse(call.args[0]) if call.args else ""
+        modes = [x.value for x in ast.walk(call) if isinstance(x, ast.Constant)]
+        if last == "open" and any(
+            isinstance(x, str) and re.fullmatch("[rwaxbt+]*[wax+][bt+]*", x) for x in modes
+        ):
+            yield name
+        elif name in TO_STREAM:
+            if first != "stream":
+                yield name
+        elif (last in WRITING or name in WRITING) and name != "write_text":
+            yield name
+
+
+def test_everything_is_written_whole() -> None:
+    wrong = [
+        f"{name}: {call}"
+        for name in modules()
+        if name not in WRITERS
+        for call in written(tree(name))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("open(path, 'w')", ["open"]),
+        ("path.open('xb')", ["path.open"]),
+        ("open(path, mode='r+')", ["open"]),
+        ("os.open(path, flags)", ["os.open"]),
+        ("path.open(); open(path, 'rb')", []),
+        ("path.write_text('x')", ["path.write_text"]),
+        ("write_text(path, 'x')", []),
+        ("np.savez(path, x)", ["np.savez"]),
+        ("np.savez(stream, x)", []),
+        ("figure.savefig(path)", ["figure.savefig"]),
+        ("shutil.copyfile(a, b)", ["shutil.copyfile"]),
+        ("folder.mkdir()", ["folder.mkdir"]),
+    ],
+)
+def test_what_counts_as_writing(source: str, found: list[str]) -> None:
+    assert list(written(ast.parse(source))) == found

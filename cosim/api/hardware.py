@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from systolab.cosim.terminal.shown import Part, Shown
-from systolab.cosim.terminal.table import Column, Table, printable
+from systolab.cosim.terminal.table import Column, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.choices import choice, path
-from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.errors import Parameter
+from systolab.formats.escape import printable
 from systolab.formats.registry.registry import FormatLike
+from systolab.formats.writing import check_new_folder, write_folder
 from systolab.rtl.codecs import Codec
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.hardware import hardware as generate
@@ -71,24 +73,14 @@ class Design(Shown):
         }
 
     def write(self, folder: str | Path) -> None:
-        """Write all files into a new or empty folder.
+        """Write all files into a new or empty folder, or none.
 
         Raises:
             SystolabError: the folder has contents, or cannot be written.
         """
         directory = path(Parameter("folder"), folder)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            if any(directory.iterdir()):
-                raise SystolabError(f"Output folder must be new or empty, not {folder}")
-            for name, text in self.files.items():
-                file = directory / name
-                file.parent.mkdir(exist_ok=True)
-                file.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise SystolabError(
-                f"Output folder must be writable, not {folder} ({error.strerror})"
-            ) from error
+        check_new_folder(directory)
+        write_folder(directory, self.files)
 
 
 def hardware(

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown
-from systolab.cosim.terminal.table import Column, Narrow, Table, printable
+from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
 from systolab.formats.choices import path
 from systolab.formats.errors import Parameter, SystolabError, meant
+from systolab.formats.escape import printable
 from systolab.formats.registry.registry import FormatLike
+from systolab.formats.writing import check_file
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.language.term import Term
 from systolab.glenside.language.text import layout
@@ -93,6 +95,8 @@ def map(
     machine = make_array(array, format, out_format=out_format, accumulator=accumulator)
     known = Knowledge(machine)
     file = None if knowledge is None else path(Parameter("knowledge"), knowledge)
+    if file is not None:
+        check_file(file)
     if file is not None and file.exists():
         known = Knowledge.load(file, machine)
     program = compile(model, machine, knowledge=known)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from xml.etree import ElementTree
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
-from systolab.cosim.terminal.table import Column, Narrow, Table, printable
+from systolab.cosim.terminal.table import Column, Narrow, Table
+from systolab.formats.escape import printable
 
 __all__ = ["Coverage", "Finding", "JsonValue", "Report", "StageResult"]
 

@@ -47,11 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead check the check: plant N single faults in the RTL, count those it finds",
     )
     options.add_json(parser)
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML")
+    parser.add_argument(
+        "--junit", type=Path, metavar="FILE", help="write the report as JUnit XML; - as of --json"
+    )
     parser.add_argument(
         "--waves",
         type=Path,
-        default=Path(WAVES),
         metavar="DIR",
         help=f"where the waveform of a first divergence goes ({WAVES})",
     )
@@ -59,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the check; return 0 where everything is equal, else 1."""
+    texts = {"--json": args.json, "--junit": args.junit}
+    options.check_outputs(texts, folders={"--waves": args.waves})
     if args.count is not None:
         return _mutate(args)
     with steps("check") as step:
@@ -72,12 +75,10 @@ def run(args: argparse.Namespace) -> int:
             level=Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL,
             seed=args.seed,
             stages=args.stages,
-            waves=args.waves,
+            waves=WAVES if args.waves is None else args.waves,
             progress=step,
         )
-    if args.junit is not None:
-        options.write(args.junit, report.to_junit())
-    options.answer(report, args.json)
+    options.answer(report, args.json, None, (args.junit, report.to_junit()))
     return 0 if report.passed else 1
 
 

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
+    options.check_outputs({"--json": args.json})
     options.answer(_Comparison() if args.compare_adaptivfloat else list_formats(), args.json)
     return 0
 

@@ -29,12 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--knowledge", type=Path, metavar="FILE", help="start from what FILE knows, and add to it"
     )
-    parser.add_argument("--dot", type=Path, metavar="FILE", help="draw the program, in DOT")
+    parser.add_argument(
+        "--dot", type=Path, metavar="FILE", help="draw the program, in DOT; - as of --json"
+    )
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile and print."""
+    options.check_outputs({"--json": args.json, "--dot": args.dot}, {"--knowledge": args.knowledge})
     with status("compile"):
         report = map_network(
             args.model,
@@ -45,7 +48,5 @@ def run(args: argparse.Namespace) -> int:
             knowledge=args.knowledge,
         )
         explanation = None if args.explain is None else report.explain(args.explain)
-    if args.dot is not None:
-        options.write(args.dot, to_dot(report.program))
-    options.answer(report, args.json, explanation)
+    options.answer(report, args.json, explanation, (args.dot, to_dot(report.program)))
     return 0

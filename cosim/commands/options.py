@@ -1,20 +1,23 @@
 """Options that several commands have: one spelling, one meaning, one help text each.
 
 A format is ``--format``, ``--weight`` or ``--out-format`` everywhere; ``-o/--out`` is where files
-go; ``-`` as a file is standard output.
+go; ``-`` as a file is standard output. What is to be written is checked before the work starts
+(``check_outputs``), and whole or absent (``formats.writing``).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from systolab.cosim.terminal.console import show
 from systolab.cosim.terminal.shown import Part, Shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.escape import json_text
+from systolab.formats.writing import check_file, check_folder, write_text
 from systolab.rtl.codecs import CODEC_HELP, Codec
 
 __all__ = [
@@ -28,7 +31,7 @@ __all__ = [
     "add_seed",
     "add_weight",
     "answer",
-    "write",
+    "check_outputs",
 ]
 
 _STDOUT = Path("-")
@@ -104,35 +107,66 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def answer(
-    report: Shown, path: Path | None, text: Shown | Sequence[Part] | str | None = None
+def check_outputs(
+    texts: Mapping[str, Path | None],
+    files: Mapping[str, Path | None] = MappingProxyType({}),
+    folders: Mapping[str, Path | None] = MappingProxyType({}),
 ) -> None:
-    """Print a report and write it as JSON where that is asked for.
+    """See before the work that what is asked for can be written.
+
+    Args:
+        texts: file by option; ``-`` is standard output, which has room for one.
+        files: the same of what standard output cannot take.
+        folders: folder by option.
+
+    Raises:
+        SystolabError: something cannot be written, or two options name the same.
+    """
+    for kind, outputs in (("file", files), ("folder", folders)):
+        for option, path in outputs.items():
+            if path == _STDOUT:
+                raise SystolabError(f"Option {option} must name a {kind}, not - (standard output)")
+    taken: dict[Path, str] = {}
+    for option, path in {**texts, **files, **folders}.items():
+        if path is None:
+            continue
+        other = taken.setdefault(path.absolute(), option)
+        if other != option:
+            raise SystolabError(
+                f"Options {other} and {option} must name different files, not {path} both"
+            )
+        if option in folders:
+            check_folder(path)
+        elif path != _STDOUT:
+            check_file(path)
+
+
+def answer(
+    report: Shown,
+    path: Path | None,
+    text: Shown | Sequence[Part] | str | None = None,
+    *others: tuple[Path | None, str],
+) -> None:
+    """Write a report's files where they are asked for, then print it.
+
+    Files come first: whoever reads standard output may stop before its end.
 
     Args:
         report: what was found.
-        path: where its data go; ``-``: to standard output, and nothing else does.
+        path: where its data go as JSON; ``-``: to standard output in place of the text.
         text: what is printed, where that is not the report.
-    """
-    document = json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n"
-    if path == _STDOUT:
-        sys.stdout.write(document)
-        return
-    if path is not None:
-        write(path, document)
-    show(report if text is None else text)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file; ``-`` is standard output.
+        others: other documents and where they go, in the same way.
 
     Raises:
-        SystolabError: the file cannot be written.
+        SystolabError: a file cannot be written.
     """
-    if path == _STDOUT:
-        sys.stdout.write(text)
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
+    printed: str | None = None
+    for target, document in ((path, json_text(report.as_data())), *others):
+        if target == _STDOUT:
+            printed = document
+        elif target is not None:
+            write_text(target, document)
+    if printed is not None:
+        sys.stdout.write(printed)
+    else:
+        show(report if text is None else text)

@@ -11,6 +11,7 @@ from systolab.cosim.commands import options
 from systolab.formats import QuantizedTensor
 from systolab.formats.errors import SystolabError
 from systolab.formats.scaling.calibration import PERCENT, CalibrationMethod
+from systolab.formats.writing import replacing
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise and report."""
+    options.check_outputs({"--json": args.json}, {"--out": args.out})
     report = loss(
         _load(args.file),
         args.format,
@@ -71,8 +73,5 @@ def _load(path: Path) -> NDArray[np.floating]:
 
 
 def _save(path: Path, tensor: QuantizedTensor) -> None:
-    try:
-        with path.open("wb") as file:
-            np.savez(file, codes=tensor.codes, scale=tensor.scale, format=tensor.format.name)
-    except OSError as error:
-        raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
+    with replacing(path) as stream:
+        np.savez(stream, codes=tensor.codes, scale=tensor.scale, format=tensor.format.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from systolab.cosim.api.hardware import hardware
 from systolab.cosim.commands import options
 from systolab.cosim.terminal.console import show
+from systolab.formats.writing import check_new_folder
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -21,11 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_array(parser)
     options.add_accumulator(parser)
     options.add_codec(parser)
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="new folder")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", required=True, help="new or empty folder"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder and say what is in it."""
+    options.check_outputs({}, folders={"--out": args.out})
+    check_new_folder(args.out)
     design = hardware(
         args.format,
         array=args.array,

@@ -1,8 +1,6 @@
 """`systolab run`: a network through the compiler, the software model and the RTL, compared."""
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
 
 from systolab.cosim.api.run import RunReport
@@ -11,7 +9,8 @@ from systolab.cosim.commands import options
 from systolab.cosim.divergence.divergence import WAVES
 from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.terminal.console import steps
-from systolab.formats.errors import SystolabError
+from systolab.formats.escape import json_text
+from systolab.formats.writing import check_new_folder, write_folder
 from systolab.rtl.hardware.hardware import hardware
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -42,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_error_arguments(parser)
     options.add_json(parser)
     parser.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="write the report and the generated RTL there"
+        "-o",
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write the report and the generated RTL there: a new or empty folder",
     )
 
 
@@ -75,8 +78,9 @@ def _add_error_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the comparison; return 0 where nothing differs, else 1."""
-    for path in _outputs(args):
-        _check_writable(path)
+    options.check_outputs({"--json": args.json}, folders={"--out": args.out})
+    if args.out is not None:
+        check_new_folder(args.out)
     with steps() as step:
         report = run_network(
             args.model,
@@ -101,34 +105,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.identical else 1
 
 
-def _outputs(args: argparse.Namespace) -> list[Path]:
-    folder = [] if args.out is None else [args.out / "report.json"]
-    return folder if args.json in (None, Path("-")) else [*folder, args.json]
-
-
-def _check_writable(path: Path) -> None:
-    """Make the folder of an output file and see that a file can be made in it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise SystolabError(
-            f"Output folder {path.parent} must be writable: {error.strerror}"
-        ) from error
-
-
 def _save(folder: Path, report: RunReport) -> None:
     """Write the report and the generated RTL."""
-    texts = {
-        folder / "report.json": json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n",
-        folder / "report.txt": report.text() + "\n",
-    }
-    for name, source in hardware(report.machine).files.items():
-        texts[folder / "rtl" / name] = source
-    for path, content in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
-        options.write(path, content)
+    texts = {"report.json": json_text(report.as_data()), "report.txt": report.text() + "\n"}
+    sources = hardware(report.machine).files
+    write_folder(folder, texts | {f"rtl/{name}": text for name, text in sources.items()})

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the description."""
+    options.check_outputs({"--json": args.json}, {"--plot": args.plot})
     description = describe(args.format, encode=args.encode)
     if args.beside and args.plot is None:
         raise SystolabError("Option --beside must come with --plot")

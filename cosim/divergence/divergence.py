@@ -138,23 +138,25 @@ class Divergence:
         hung = fault is not None and fault.what == "hang"
         self._found += 1
         number = "" if self._found == 1 else f"-{self._found}"
+        path = self._directory / f"divergence{number}.vcd"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            path = self._directory / f"divergence{number}.vcd"
             waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
-        except (OSError, SystolabError) as error:
+        except SystolabError as error:
             return None, (("waveform", f"none: {error}"),)
         place = locate(case, self._context.array, waves, hung)
         if place is None and fault is not None and fault.stream:
             name = f"{CORE}{fault.stream.lower()}_req_line_o"
             place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())
-        if place is not None:
-            start = max(0, place.cycle - _BEFORE)
-            self._waves(case, warm, Waveform(path, start, place.cycle + _AFTER))
         save = path.with_suffix(".gtkw")
-        centre = 0 if place is None else max(0, place.cycle - _BEFORE)
-        save_file(save, path, _shown(waves, place), PERIOD * centre)
-        return place, (("waveform", str(path)), ("GTKWave save file", str(save)))
+        start = 0 if place is None else max(0, place.cycle - _BEFORE)
+        saved = str(save)
+        try:
+            if place is not None:
+                self._waves(case, warm, Waveform(path, start, place.cycle + _AFTER))
+            save_file(save, path, _shown(waves, place), PERIOD * start)
+        except SystolabError as error:  # the whole waveform is still there
+            saved = f"none: {error}"
+        return place, (("waveform", str(path)), ("GTKWave save file", saved))
 
     def _waves(self, case: Case, warm: Case | None, waveform: Waveform) -> Waves:
         self._traced.renew()

@@ -30,6 +30,7 @@ from systolab.cosim.simulator.cache import (
     cached,
 )
 from systolab.formats.errors import SystolabError
+from systolab.formats.writing import fill
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.top import TOP
 
@@ -196,23 +197,21 @@ def build_library(
 
     def make(directory: Path) -> None:
         sources = directory / "sv"
-        sources.mkdir()
-        for name, text in files.items():
-            (sources / name).write_text(text, encoding="utf-8", newline="\n")
+        fill(sources, files)
         with ThreadPoolExecutor(max_workers=max(2, len(os.sched_getaffinity(0)))) as pool:
             runtime = pool.submit(_runtime, tools, trace)
             generated = directory / "cpp"
             _verilate(tools, [sources / name for name in files], top, generated, trace)
             units = sorted(generated.glob("*.cpp"))
-            for source in (driver, *headers):
-                shutil.copyfile(source, generated / source.name)
+            own = (driver, *headers)
+            fill(generated, {path.name: path.read_text(encoding="utf-8") for path in own})
             units.append(generated / driver.name)
             if wrap:
                 from systolab.cosim.simulator.pyverilator_adapter import wrapper_source
 
-                local = generated / "pyverilator_wrapper.cpp"
-                local.write_text(wrapper_source(generated, top), encoding="utf-8")
-                units.append(local)
+                units += fill(
+                    generated, {"pyverilator_wrapper.cpp": wrapper_source(generated, top)}
+                )
             flags = [f"-D{name}={value}" for name, value in defines.items()]
             # A model that only draws waveforms runs some thousand cycles: its build is what takes
             # time, a third of it as one unit that is not optimised.
@@ -234,7 +233,7 @@ def build_library(
         )
         shutil.rmtree(generated)
         text = json.dumps(dict(description), indent=1, sort_keys=True) + "\n"
-        (directory / DESCRIPTION).write_text(text, encoding="utf-8")
+        fill(directory, {DESCRIPTION: text})
 
     directory, found = cached(MODELS, key, _LIBRARY, make)
     return Build(key, directory, found)
@@ -267,7 +266,7 @@ def _merge(
             if len(members) > 1:
                 whole = members[0].with_name(f"merged{level[0]}_{number}.cpp")
                 text = "".join(f'#include "{unit.name}"\n' for unit in members)
-                whole.write_text(text, encoding="utf-8")
+                fill(whole.parent, {whole.name: text})
             merged.append((whole, level))
     return merged
 
@@ -351,8 +350,7 @@ def _runtime(tools: _Tools, trace: bool) -> Path:
     state = hashlib.sha256(json.dumps([text, _COMPILE, _RUNTIME, tools.versions]).encode())
 
     def make(directory: Path) -> None:
-        unit = directory / "runtime.cpp"
-        unit.write_text(text, encoding="utf-8")
+        (unit,) = fill(directory, {"runtime.cpp": text})
         _compile(tools, unit, _RUNTIME, directory, trace)
 
     directory, _ = cached(RUNTIMES, state.hexdigest()[:32], "runtime.o", make)

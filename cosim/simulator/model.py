@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.formats.short import representation
+from systolab.formats.writing import partial_file
 from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.job import Job
@@ -24,7 +26,6 @@ __all__ = ["Execution", "HardwareFaultError", "Model", "Waveform", "load_library
 
 _STREAMS = {1: "A", 2: "W", 3: "O"}  # faults of native/job.h by the stream they are of
 _HANG = 4
-_TRACE = 5
 _VIOLATIONS = {
     1: "Array must request nothing while no kernel runs",
     2: "Requests of the array must stand unchanged until they are accepted",
@@ -85,7 +86,7 @@ class _Job(ctypes.Structure):
         ("w_scale_size", ctypes.c_uint64),
         ("transfers", ctypes.c_uint64 * 6),
         ("violation", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
+        ("trace_error", ctypes.c_int32),
         ("violation_cycle", ctypes.c_uint64),
     )
 
@@ -258,21 +259,29 @@ class Model:
             a_factors, w_factors = (np.ascontiguousarray(x) for x in job.block_scales)
             given.a_scale, given.a_scale_size = a_factors.ctypes.data, len(a_factors)
             given.w_scale, given.w_scale_size = w_factors.ctypes.data, len(w_factors)
-        if waveform is not None:
-            given.trace_path = str(waveform.path).encode()
+        if waveform is None:
+            self._call(given)
+        else:
             given.trace_from, given.trace_to = waveform.start, waveform.stop
-        with self._lock:
-            if self._handle is None:
-                raise SystolabError("Model must be open to run a kernel, not closed")
-            fault = self._library.systolab_run(self._handle, ctypes.byref(given))
-        if fault:
-            raise self._fault(given, waveform, result)
+            with partial_file(waveform.path) as partial:
+                given.trace_path = os.fsencode(partial)
+                self._call(given)
+                if given.trace_error:
+                    raise OSError(given.trace_error, os.strerror(given.trace_error))
+        if given.fault:
+            raise self._fault(given, result)
         a, w, p, o, sa, sw = given.transfers
         misconduct = ""
         if given.violation:
             what, when = _VIOLATIONS[given.violation], given.violation_cycle
             misconduct = f"{what} (clock cycle {when})"
         return Execution(result, int(given.cycles), Traffic(a, w, p, o, sa, sw), misconduct)
+
+    def _call(self, job: _Job) -> None:
+        with self._lock:
+            if self._handle is None:
+                raise SystolabError("Model must be open to run a kernel, not closed")
+            self._library.systolab_run(self._handle, ctypes.byref(job))
 
     def close(self) -> None:
         """Free the instance."""
@@ -291,14 +300,11 @@ class Model:
         if getattr(self, "_handle", None) is not None:
             self.close()
 
-    def _fault(self, job: _Job, waveform: Waveform | None, memory: Codes) -> SystolabError:
+    def _fault(self, job: _Job, memory: Codes) -> HardwareFaultError:
         cycle = int(job.fault_cycle)
         if job.fault == _HANG:
             text = f"Array must finish its kernel, not hang at cycle {cycle}"
             return HardwareFaultError("", text, cycle, memory)
-        if job.fault == _TRACE:
-            path = waveform.path if waveform else ""
-            return SystolabError(f"Waveform must be a writable file, not {path}")
         stream = _STREAMS[job.fault]
         size = {"A": job.a_size, "W": job.w_size, "O": job.o_size}[stream]
         first = job.fault_address * self.array.line

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from systolab.formats.writing import write_text
+
 __all__ = ["PERIOD", "Signal", "Waves", "read", "save_file"]
 
 PERIOD = 10  # time steps of a cycle; signals are settled at its beginning
@@ -90,8 +92,11 @@ def save_file(path: Path, waveform: Path, names: list[str], start: int) -> None:
         waveform: the dump it refers to, in the same directory.
         names: hierarchical names with their ranges, ``a.b.c[7:0]``, in order.
         start: first time step to show.
+
+    Raises:
+        SystolabError: the file cannot be written.
     """
     lines = [f'[dumpfile] "{waveform.name}"', f"[timestart] {start}", "[pos] -1 -1"]
     for name in names:
         lines += ["@22" if "[" in name.rsplit(".", 1)[-1] else "@28", name]
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    write_text(path, "\n".join(lines) + "\n")

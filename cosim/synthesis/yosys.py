@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from systolab.formats.errors import SystolabError
+from systolab.formats.writing import fill
 
 __all__ = [
     "MISSING",
@@ -129,7 +130,7 @@ def run(script: Sequence[str], directory: Path, seconds: float | None = None) ->
     end = directory / _END
     end.unlink(missing_ok=True)
     commands = [*script, f"tee -q -o {_END} log end"]
-    (directory / _SCRIPT).write_text("\n".join(commands) + "\n", encoding="utf-8")
+    fill(directory, {_SCRIPT: "\n".join(commands) + "\n"})
     try:
         done = _start(["-s", _SCRIPT], directory, seconds)
     except subprocess.TimeoutExpired as error:
@@ -245,10 +246,7 @@ class _Proof:
         )
         script = []
         for side, (files, top) in sides.items():
-            folder = self.directory / side
-            folder.mkdir()
-            for name, text in files.items():
-                (folder / name).write_text(text, encoding="utf-8", newline="\n")
+            fill(self.directory / side, files)
             script += [
                 "design -reset",
                 # Modules that the top does not need are not elaborated.
@@ -278,7 +276,7 @@ class _Proof:
                 self._write(f"{side}_step", design)
 
     def _write(self, name: str, design: Mapping[str, Any]) -> None:
-        (self.directory / f"{name}.json").write_text(json.dumps(design), encoding="utf-8")
+        fill(self.directory, {f"{name}.json": json.dumps(design)})
 
     def combinational(self) -> Result | str:
         """By SAT, on all inputs."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from systolab.cosim.terminal.table import Table, fold, printable
+from systolab.cosim.terminal.table import Table, fold
+from systolab.formats.escape import printable
 from systolab.formats.short import representation
 
 __all__ = ["Facts", "Part", "Shown", "Verdict", "text"]

@@ -10,7 +10,9 @@ from enum import Enum
 
 from rich.cells import cell_len, chop_cells
 
-__all__ = ["Column", "Narrow", "Table", "fold", "headings", "printable"]
+from systolab.formats.escape import printable
+
+__all__ = ["Column", "Narrow", "Table", "fold", "headings"]
 
 _GAP = "  "
 _WRAP_AT_LEAST = 24  # characters of prose in a line that still read well
@@ -176,13 +178,6 @@ class Table:
                 parts.append(space + text if self.columns[i].right else text + space)
             lines.append(_GAP.join(parts).rstrip())
         return lines
-
-
-def printable(text: str) -> str:
-    """Text in which what would steer a terminal (newlines, escapes) is spelt out."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def fold(text: str, width: int | None, indent: str = "") -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from systolab.formats.describe.properties import worst_errors
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
+from systolab.formats.writing import replacing
 
 __all__ = ["plot"]
 
@@ -85,11 +86,9 @@ def plot(fmts: Sequence[Format], path: Path) -> None:
         curve.set_yscale("log")
         curve.set_xlabel("value")
         curve.set_title("Largest relative error between neighbours")
-        try:
-            figure.savefig(path, metadata=_undated(path))
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise SystolabError(f"Plot {path} must be writable: {reason}") from error
+        with replacing(path) as stream:
+            kind = path.suffix.lower().removeprefix(".")
+            figure.savefig(stream, format=kind, metadata=_undated(path))
 
 
 def _undated(path: Path) -> dict[str, None] | None:

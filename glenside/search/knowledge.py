@@ -18,7 +18,9 @@ from pathlib import Path
 
 from systolab import rtl
 from systolab.formats.errors import SystolabError
+from systolab.formats.escape import json_text
 from systolab.formats.files import read_regular
+from systolab.formats.writing import write_text
 from systolab.glenside.rules import rulebook
 from systolab.glenside.search.egraph import EGraph
 from systolab.glenside.search.options import Option, explore
@@ -104,10 +106,7 @@ class Knowledge:
         """
         regions = {key: [asdict(o) for o in self._options[key]] for key in sorted(self._options)}
         plain = _header(self.array) | {"digest": _digest(regions), "regions": regions}
-        try:
-            path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SystolabError(f"File {path} must be writable: {error.strerror}") from error
+        write_text(path, json_text(plain, indent=1))
 
     @staticmethod
     def load(path: Path, array: Array) -> Knowledge:

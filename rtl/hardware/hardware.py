@@ -15,6 +15,7 @@ from pathlib import Path
 
 from systolab.formats.format import Format
 from systolab.formats.short import representation
+from systolab.formats.writing import write_text
 from systolab.rtl.codecs import Codec, Shape, choose, closed_decoder, closed_encoder
 from systolab.rtl.hardware import handwritten, table_codecs
 from systolab.rtl.hardware.handwritten import Source
@@ -58,13 +59,14 @@ class Hardware:
         return state.hexdigest()
 
     def write(self, directory: Path) -> list[Path]:
-        """Write all sources into an existing directory; returns their paths in order."""
-        paths = []
+        """Write all sources into a directory; returns their paths in order.
+
+        Raises:
+            SystolabError: the directory cannot be written.
+        """
         for name, text in self.files.items():
-            path = directory / name
-            path.write_text(text, encoding="utf-8", newline="\n")
-            paths.append(path)
-        return paths
+            write_text(directory / name, text)
+        return [directory / name for name in self.files]
 
 
 def hardware(array: Array, codec: Codec = Codec.AUTO) -> Hardware:

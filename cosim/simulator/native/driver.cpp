@@ -6,9 +6,11 @@
 // What the core owes its environment in return is watched (monitor.h). Compiled once for each
 // array; the code widths and the codes of a line come from the command line.
 
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "Vsystolab_top.h"
@@ -29,6 +31,29 @@ constexpr int kAttempts = 4;                  // times a kernel is ended by a re
 constexpr uint64_t kShortestAttempt = 16;     // clock cycles before it, at most this times
 constexpr uint32_t kAttemptSizes = 6;         // a power of two up to 2^5
 constexpr uint64_t kCertainlyBusy = 8;        // core cycles; no kernel is that short
+
+#if VM_TRACE
+// A VCD that remembers what it could not be written for: Verilator's own ends the process.
+class TraceFile final : public VerilatedVcdFile {
+ public:
+  bool open(const std::string& name) override {
+    const bool opened = VerilatedVcdFile::open(name);
+    if (!opened) error_ = errno;
+    return opened;
+  }
+  ssize_t write(const char* data, ssize_t length) override {
+    if (error_) return length;
+    const ssize_t written = VerilatedVcdFile::write(data, length);
+    if (written >= 0 || errno == EAGAIN || errno == EINTR) return written;
+    error_ = errno;
+    return length;
+  }
+  int32_t error() const { return error_; }
+
+ private:
+  int32_t error_ = 0;
+};
+#endif
 
 class Driver {
  public:
@@ -123,6 +148,7 @@ class Driver {
   bool own_;
   Top* top_;
 #if VM_TRACE
+  std::unique_ptr<TraceFile> file_;
   std::unique_ptr<VerilatedVcdC> trace_;
   bool tracing_ = false;
   uint64_t time_ = 0;
@@ -134,12 +160,14 @@ class Driver {
 int32_t Driver::run(SystolabJob* job) {
 #if VM_TRACE
   if (job->trace_path) {
-    trace_.reset(new VerilatedVcdC);
+    file_.reset(new TraceFile);
+    trace_.reset(new VerilatedVcdC(file_.get()));
     top_->trace(trace_.get(), 99);
     trace_->open(job->trace_path);
     if (!trace_->isOpen()) {
       trace_.reset();
-      return fail(job, kTrace, 0, 0);
+      job->trace_error = file_->error();
+      return job->fault = kNone;  // nothing ran
     }
     from_ = job->trace_from;
     to_ = job->trace_to;
@@ -154,6 +182,7 @@ int32_t Driver::run(SystolabJob* job) {
   if (trace_) {
     trace_->close();
     trace_.reset();
+    job->trace_error = file_->error();
   }
 #endif
   return result;

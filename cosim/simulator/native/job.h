@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4, kTrace = 5 };
+enum Fault : int32_t { kNone = 0, kAddressA = 1, kAddressW = 2, kAddressO = 3, kHang = 4 };
 
 // What the core must not do, whatever it computes.
 enum Violation : int32_t {
@@ -45,7 +45,7 @@ struct SystolabJob {
   uint64_t w_scale_size;
   uint64_t transfers[6];     // out: of ports A, W, P, O, SA, SW
   int32_t violation;         // out: the first one
-  int32_t unused;
+  int32_t trace_error;       // out: errno of what the VCD could not be opened or written for
   uint64_t violation_cycle;  // out: clock cycles since start
 };
 

@@ -324,7 +324,10 @@ def test_the_command_writes_its_reports(tmp_path: Path, capsys: pytest.CaptureFi
         (["int:8", "--seed", "-1"], "--seed must be at least 0, not -1"),
         (["int:8", "--accumulator", "wide"], "Accumulator must be exact"),
         (["int:8", "--stage", "pe"], "--stage must be among"),
-        (["int:8", "--stage", "table", "--json", "/nowhere/x.json"], "must be writable"),
+        (["int:8", "--junit", "/dev/null/x.xml"], "File /dev/null/x.xml must be writable: Not a"),
+        (["int:8", "--junit", "-", "--json", "-"], "--json and --junit must name different files"),
+        (["int:8", "--waves", "-"], "Option --waves must name a folder, not - (standard output)"),
+        (["int:8", "--stage", "table", "--json", "/dev/null/x.json"], "must be writable: Not a"),
     ],
 )
 def test_wrong_usage(

@@ -130,10 +130,19 @@ def test_quantize_calibrated(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         ),
         (["show", "int:8", "--beside", "nf4"], "Option --beside must come with --plot"),
         (
-            ["show", "int:8", "--plot", "/no/such/dir.png"],
-            "Plot /no/such/dir.png must be writable",
+            ["show", "int:8", "--plot", "/dev/null/dir.png"],
+            "File /dev/null/dir.png must be writable: Not a directory",
         ),
-        (["show", "int:8", "--json", "/no/such/x"], "File /no/such/x must be writable: No such"),
+        (
+            ["show", "int:8", "--plot", "-"],
+            "Option --plot must name a file, not - (standard output)",
+        ),
+        (["show", "int:8", "--json", "/dev/null/x"], "File /dev/null/x must be writable: Not a"),
+        (["formats", "--json", "/dev/full"], "File /dev/full must be writable: No space left on"),
+        (["quantize", "x.npy", "--format", "int:8", "-o", "-"], "Option --out must name a file"),
+        (["rtl", "int:8", "-o", "-"], "Option --out must name a folder, not - (standard output)"),
+        (["rtl", "int:8", "-o", "/dev/null"], "folder /dev/null must be writable: Not a directory"),
+        (["rtl", "int:8", "-o", "."], "Output folder must be new or empty, not ."),
         (["quantize", "/no/x.npy", "--format", "int:8"], "Array file /no/x.npy cannot be read"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -179,9 +180,24 @@ def test_a_waveform_of_a_window(tmp_path: Path) -> None:
         product.check(product.run(model, waveform=wave))
         times = [line for line in wave.path.read_text().splitlines() if line.startswith("#")]
         assert times == ["#100", "#105", "#110", "#115", "#120", "#125"]
-        unwritable = Waveform(tmp_path / "missing" / "x.vcd")
-        with pytest.raises(SystolabError, match="^Waveform must be a writable file, not "):
-            product.run(model, waveform=unwritable)
+        product.run(model, waveform=Waveform(tmp_path / "made" / "x.vcd", 10, 13))
+        assert (tmp_path / "made" / "x.vcd").read_text().startswith("$version")
+        with pytest.raises(SystolabError, match="/x.vcd/y must be writable: Not a directory"):
+            product.run(model, waveform=Waveform(tmp_path / "x.vcd" / "y"))
+
+
+def test_a_waveform_on_a_full_disk_is_absent_and_the_model_goes_on(tmp_path: Path) -> None:
+    product = Product()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Model(_array(), trace=True) as model:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+            with pytest.raises(SystolabError, match="/x.vcd must be writable: File too large$"):
+                product.run(model, waveform=Waveform(tmp_path / "x.vcd"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert list(tmp_path.iterdir()) == []
+        product.check(product.run(model, waveform=Waveform(tmp_path / "x.vcd")))
 
 
 def test_an_array_that_is_only_spelt_is_refused() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from systolab.cosim.terminal.table import Column, Narrow, Table, fold, headings, printable
+from systolab.cosim.terminal.table import Column, Narrow, Table, fold, headings
+from systolab.formats.escape import printable
 
 LAYERS = Table(
     (
