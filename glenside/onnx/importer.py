@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
-from onnx import (
-    TensorProto,
-    external_data_helper,
-    helper,
-    inliner,
-    numpy_helper,
-    shape_inference,
-)
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from systolab.formats.errors import SystolabError
+from systolab.formats.files import read_regular
 from systolab.glenside.network.folding import fold
+from systolab.glenside.network.limits import (
+    FOLDED_ELEMENTS,
+    FOLDED_PRODUCTS,
+    LAYERS,
+    MODEL_BYTES,
+    check_limit,
+    products,
+)
 from systolab.glenside.network.network import Layer, Network, Shape, Tensor
-from systolab.glenside.onnx.node import Node, read_tensor
+from systolab.glenside.onnx import external
+from systolab.glenside.onnx.functions import DOMAINS, expanded, inlined, opset
+from systolab.glenside.onnx.node import Node, Translation, read_tensor
 from systolab.glenside.onnx.operators import TRANSLATORS, VALUES
+from systolab.glenside.onnx.registry import CHECKS, Translator
 from systolab.glenside.operators import host
 
 __all__ = ["from_model", "load"]
@@ -31,9 +37,12 @@ _FLOATS = (
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
 )  # fmt: skip
 _INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
-# What onnx raises for models that break its rules; text that is not UTF-8 is a ValueError.
-_INVALID = (onnx.checker.ValidationError, shape_inference.InferenceError, ValueError)
-_DOMAIN = ("", "ai.onnx")
+_OPSETS = range(7, 29)  # operator sets whose tests this project has passed
+# What onnx raises for models that break its rules; text that is not UTF-8 is a ValueError, and a
+# size without end is more than its memory.
+_INVALID = (
+    onnx.checker.ValidationError, shape_inference.InferenceError, ValueError, MemoryError,
+)  # fmt: skip
 _SMALL = 1024  # constants up to this size take part in shape inference
 # Operators that may read an infinite constant: masks and bounds, not weights.
 _MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
@@ -65,11 +74,7 @@ def load(
     if not isinstance(path, str | Path):
         raise SystolabError(f"Model must be the path of an ONNX file or a Network, not {path!r}")
     file = Path(path)
-    try:
-        content = file.read_bytes()
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise SystolabError(f"Model '{path}' must be a readable file: {reason}") from None
+    content = read_regular(file, f"Model '{path}'", MODEL_BYTES)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
@@ -77,7 +82,7 @@ def load(
         raise SystolabError(f"File '{path}' must be an ONNX model") from None
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise SystolabError(f"File '{path}' must be an ONNX model")
-    _load_external_data(model, file.parent)
+    external.load(model, file.parent)
     return fold(from_model(model, batch, sizes))
 
 
@@ -100,75 +105,21 @@ def from_model(
     """
     if batch < 1:
         raise SystolabError(f"Batch must be at least 1, not {batch}")
+    for item in model.opset_import:
+        if item.domain in DOMAINS and item.version not in _OPSETS:
+            raise SystolabError(
+                f"Operator set of the model must be from {_OPSETS[0]} to {_OPSETS[-1]}, "
+                f"not {item.version}"
+            )
+    if not any(item.domain in DOMAINS for item in model.opset_import):
+        raise SystolabError("Model must import a set of ONNX's own operators, not none")
+    check_limit("Graph", LAYERS, "nodes", expanded(model))
     try:
         onnx.checker.check_model(model)
     except _INVALID as problem:
         reason = str(problem).strip().split("\n", 1)[0]
         raise SystolabError(f"Model must be valid ONNX: {reason}") from None
-    return _Importer(_inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
-
-
-def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without functions: its own, and those by which ONNX defines rare operators."""
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    kinds = {node.op_type for node in model.graph.node if node.domain in _DOMAIN}
-    composed = kinds & {schema.name for schema in onnx.defs.get_function_ops()} - set(TRANSLATORS)
-    if not composed:
-        return model
-    names = [("", kind) for kind in sorted(composed)]
-    explicit = onnx.ModelProto()
-    explicit.CopyFrom(model)
-    for node in explicit.graph.node:  # the inliner leaves out attributes that have their default
-        if node.domain in _DOMAIN and node.op_type in composed:
-            schema = onnx.defs.get_schema(node.op_type, _opset(model), "")
-            written = {item.name for item in node.attribute}
-            node.attribute.extend(
-                attribute.default_value
-                for attribute in schema.attributes.values()
-                if attribute.name not in written and attribute.default_value.name
-            )
-    model = explicit
-    try:
-        return inliner.inline_selected_functions(model, names, False, inline_schema_functions=True)
-    except RuntimeError:  # their definition needs what the model does not say: refused by name
-        return model
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return next((item.version for item in model.opset_import if item.domain in _DOMAIN), 1)
-
-
-def _load_external_data(model: onnx.ModelProto, folder: Path) -> None:
-    root = folder.resolve()
-    tensors = [
-        *model.graph.initializer,
-        *(item.t for node in model.graph.node for item in node.attribute if item.HasField("t")),
-    ]
-    for tensor in tensors:
-        if not external_data_helper.uses_external_data(tensor):
-            continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        target = (root / location).resolve()
-        if not location or not target.is_relative_to(root):
-            raise SystolabError(
-                f"External data of tensor '{tensor.name}' must lie in the model's folder, "
-                f"not at '{location}'"
-            )
-        offset, length = int(entries.get("offset", 0)), entries.get("length")
-        try:
-            with target.open("rb") as stream:
-                stream.seek(offset)
-                tensor.raw_data = stream.read(-1 if length is None else int(length))
-        except (OSError, ValueError) as problem:
-            reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-            raise SystolabError(
-                f"External data of tensor '{tensor.name}' must be readable at '{location}': "
-                f"{reason}"
-            ) from None
-        tensor.data_location = TensorProto.DEFAULT
-        del tensor.external_data[:]
+    return _Importer(inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
 
 
 class _Importer:
@@ -184,13 +135,15 @@ class _Importer:
         self.graph = model.graph
         self.batch, self.sizes, self.bound = batch, sizes, bound
         self.imports = list(model.opset_import)
-        self.opset = _opset(model)
+        self.opset = opset(model)
         self.constants: dict[str, Tensor] = {}
         self.shapes: dict[str, Shape] = {}
         self.types: dict[str, int] = {}  # ONNX element type of every tensor
         self.alias: dict[str, str] = {}  # output of an identity -> what it stands for
         self.layers: list[Layer] = []
         self.names: set[str] = set()
+        self.folded = 0  # elements that layers of constants gave
+        self.products = 0  # multiplications that they took
         self.read = {item for node in self.graph.node for item in node.input}
         self.read |= {value.name for value in self.graph.output}
 
@@ -271,23 +224,24 @@ class _Importer:
     def _node(self, proto: onnx.NodeProto) -> None:
         name = self._unique(proto.name or f"{proto.op_type.lower()}_{len(self.names)}")
         translator = TRANSLATORS.get(proto.op_type)
-        if proto.domain not in _DOMAIN or translator is None:
+        if proto.domain not in DOMAINS or translator is None:
             domain = f" of domain '{proto.domain}'" if proto.domain else ""
             raise SystolabError(
                 f"Operator {proto.op_type}{domain} (node '{name}') is not supported"
             )
         inputs = tuple(self.alias.get(item, item) for item in proto.input)
-        inferred: tuple[Shape | None, ...] = ()
         types: tuple[int, ...] = ()
-        if proto.op_type not in VALUES:
-            inferred, types = self._infer(proto, inputs, name)
         outputs = tuple(item if item in self.read else "" for item in proto.output)
         node = Node(
-            proto, name, self.opset, inputs, outputs, self.shapes, self.types, self.constants,
-            inferred,
-        )  # fmt: skip
-        result = translator(node)
+            proto, name, self.opset, inputs, outputs, self.shapes, self.types, self.constants
+        )
+        if proto.op_type not in VALUES:
+            if proto.op_type in CHECKS:
+                CHECKS[proto.op_type](node)
+            node.inferred, types = self._infer(proto, inputs, name)
+        result = _translated(translator, node)
         if result.nodes is not None:
+            check_limit("Network", LAYERS, "layers", len(self.layers) + len(result.nodes) // 2)
             self.read.update(item for part in result.nodes for item in part.input)
             for part in result.nodes:
                 self._node(part)
@@ -301,16 +255,27 @@ class _Importer:
         layer = Layer(name, result.op, result.inputs, outputs, dict(result.attributes or {}))
         results = [node.output_shape(i) if item else () for i, item in enumerate(outputs)]
         if all(item == "" or item in self.constants for item in layer.inputs):
-            values = [self.constants[item] if item else None for item in layer.inputs]
-            for output, value in zip(layer.outputs, host.evaluate(layer, values), strict=False):
-                if output:
-                    self._add_constant(output, value)
+            self._fold(layer, results)
             return
         self.layers.append(layer)
+        check_limit("Network", LAYERS, "layers", len(self.layers))
         for index, output in enumerate(layer.outputs):
             if output:
                 self.shapes[output] = results[index]
                 self.types[output] = types[index]
+
+    def _fold(self, layer: Layer, shapes: Sequence[Shape]) -> None:
+        """Evaluates a layer of constant inputs, if all such layers together are no long work."""
+        inputs = tuple(self.shapes[item] if item else () for item in layer.inputs)
+        self.folded += sum(map(math.prod, shapes))
+        self.products += products(layer, inputs, tuple(shapes))
+        what = f"Layers of constants up to '{layer.name}'"
+        check_limit(what, FOLDED_ELEMENTS, "elements", self.folded)
+        check_limit(what, FOLDED_PRODUCTS, "multiplications", self.products)
+        values = [self.constants[item] if item else None for item in layer.inputs]
+        for output, value in zip(layer.outputs, host.evaluate(layer, values), strict=False):
+            if output:
+                self._add_constant(output, value)
 
     def _unique(self, name: str) -> str:
         candidate, count = name, 1
@@ -371,6 +336,16 @@ class _Importer:
             kind = "NaN" if np.isnan(distinct[where]) else "infinite"
             index = ", ".join(str(int(i)) for i in where)
             raise SystolabError(f"Weight '{name}' must be finite, not {kind} at [{index}]")
+
+
+def _translated(translator: Translator, node: Node) -> Translation:
+    """The node's translation; what translators need and do not ask for is missing by damage."""
+    try:
+        return translator(node)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as problem:
+        raise node.error(
+            f"must have the inputs and attributes that ONNX asks for: {problem}"
+        ) from problem
 
 
 def _element(kind: int) -> int:

@@ -6,7 +6,7 @@ import math
 
 from systolab.glenside.network.network import Attribute
 from systolab.glenside.onnx.node import Node, Translation
-from systolab.glenside.onnx.registry import layer, translates
+from systolab.glenside.onnx.registry import checks, layer, translates
 
 
 @translates("Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -47,6 +47,14 @@ def _slice(node: Node) -> Translation:
     return layer(node, "slice", 1, axes=axes, starts=starts, ends=ends, steps=steps)
 
 
+@checks("Split")
+def _split_outputs(node: Node) -> None:
+    count = len(node.proto.output)
+    if node.has("num_outputs") and node.integer("num_outputs") != count:
+        raise node.error(f"must have {node.integer('num_outputs')} outputs, not {count}")
+    node.axis(node.integer("axis", 0))
+
+
 @translates("Split")
 def _split(node: Node) -> Translation:
     axis = node.axis(node.integer("axis", 0))
@@ -62,6 +70,11 @@ def _gather(node: Node) -> Translation:
     if indices is not None and ((indices < -size) | (indices >= size)).any():
         raise node.error(f"must have indices from {-size} to {size - 1}")
     return layer(node, "gather", axis=axis)
+
+
+@checks("Expand")
+def _expanded_shape(node: Node) -> None:
+    node.bounded(node.static_ints(1))
 
 
 @translates("Expand")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import external_data_helper, numpy_helper
 
 from systolab.formats.errors import SystolabError
+from systolab.glenside.network.limits import ELEMENTS, check_limit, extent
 from systolab.glenside.network.network import Attribute, Shape, Tensor
 
 __all__ = ["Node", "Translation", "read_tensor"]
@@ -27,18 +27,20 @@ class Translation:
     nodes: tuple[onnx.NodeProto, ...] | None = None
 
 
-_LIMIT = 1 << 31  # elements of a tensor; the machine's addresses end there too
-
-
 def read_tensor(proto: onnx.TensorProto, name: str) -> Tensor:
     """The array in an ONNX tensor.
 
     Raises:
-        SystolabError: its data does not fit its type and shape.
+        SystolabError: its data is not in the model, or does not fit its type and shape.
     """
+    if external_data_helper.uses_external_data(proto):  # where none is read from files
+        raise SystolabError(f"Tensor '{name}' must hold its data in the model, not in a file")
+    if min(proto.dims, default=0) < 0:
+        raise SystolabError(f"Tensor '{name}' must have sizes of at least 0, not {[*proto.dims]}")
+    check_limit(f"Tensor '{name}'", ELEMENTS, "elements", extent(proto.dims))
     try:
         return np.asarray(numpy_helper.to_array(proto))
-    except (ValueError, TypeError, KeyError) as problem:
+    except (ValueError, TypeError, KeyError, OverflowError) as problem:
         reason = str(problem) if not isinstance(problem, KeyError) else "unknown element type"
         raise SystolabError(f"Tensor '{name}' must hold valid data: {reason}") from None
 
@@ -56,7 +58,6 @@ class Node:
         shapes: Mapping[str, Shape],
         types: Mapping[str, int],
         constants: Mapping[str, Tensor],
-        inferred: tuple[Shape | None, ...],
     ) -> None:
         self.proto = proto
         self.name = name
@@ -66,7 +67,7 @@ class Node:
         self.shapes = shapes
         self.types = types  # ONNX element types
         self.constants = constants
-        self.inferred = inferred
+        self.inferred: tuple[Shape | None, ...] = ()  # of the outputs, once they are known
         self._attributes = {item.name: item for item in proto.attribute}
 
     def error(self, complaint: str) -> SystolabError:
@@ -138,9 +139,9 @@ class Node:
         return self.bounded(shape)
 
     def bounded(self, shape: Shape) -> Shape:
-        """The shape, unless it is negative or beyond all memory."""
-        if min(shape, default=0) < 0 or math.prod(shape) > _LIMIT:
-            raise self.error(f"must give a tensor of at most {_LIMIT} elements, not {shape}")
+        """The shape, unless it is negative or beyond the limit of a tensor."""
+        if min(shape, default=0) < 0 or extent(shape) > ELEMENTS:
+            raise self.error(f"must give a tensor of at most {ELEMENTS} elements, not {shape}")
         return shape
 
     def static(self, index: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from systolab.glenside.onnx.node import Node, Translation
-from systolab.glenside.onnx.registry import layer, translates
+from systolab.glenside.onnx.registry import checks, layer, translates
 
 
 @translates("BatchNormalization")
@@ -16,6 +16,11 @@ def _batch_normalization(node: Node) -> Translation:
 @translates("InstanceNormalization")
 def _instance_normalization(node: Node) -> Translation:
     return layer(node, "instance_normalization", 3, epsilon=node.number("epsilon", 1e-5))
+
+
+@checks("LayerNormalization")
+def _normalised_axes(node: Node) -> None:
+    node.axis(node.integer("axis", -1))
 
 
 @translates("LayerNormalization")

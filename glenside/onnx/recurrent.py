@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from systolab.glenside.network.limits import STEPS
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx.node import Node, Translation
 from systolab.glenside.onnx.registry import translates
@@ -75,9 +76,16 @@ def _recurrent(node: Node) -> Translation:
     if node.has("clip") or node.integer("layout", 0) or node.integer("input_forget", 0):
         raise node.error("must not clip, couple its gates, or have the batch first")
     direction = node.text("direction", "forward")
-    ways = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
+    directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
+    if direction not in directions:
+        raise node.error(f"must be {', '.join(directions)}, not '{direction}'")
+    ways = directions[direction]
     steps, batch, _ = node.shape(0)
     hidden = node.shape(2)[-1]
+    if steps * len(ways) > STEPS:
+        raise node.error(
+            f"must unroll to at most {STEPS} steps in all directions, not {steps * len(ways)}"
+        )
     emit = _Emitter(node)
     outputs = [*node.outputs, "", "", ""][:3]
     histories, states = [], []

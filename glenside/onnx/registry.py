@@ -8,10 +8,13 @@ from typing import TypeAlias
 from systolab.glenside.network.network import Attribute
 from systolab.glenside.onnx.node import Node, Translation
 
-__all__ = ["TRANSLATORS", "Translator", "layer", "translates"]
+__all__ = ["CHECKS", "TRANSLATORS", "Check", "Translator", "checks", "layer", "translates"]
 
 Translator: TypeAlias = Callable[[Node], Translation]
 
+Check: TypeAlias = Callable[[Node], None]
+
+CHECKS: dict[str, Check] = {}
 TRANSLATORS: dict[str, Translator] = {}
 
 
@@ -21,6 +24,20 @@ def translates(*kinds: str) -> Callable[[Translator], Translator]:
     def register(function: Translator) -> Translator:
         for kind in kinds:
             TRANSLATORS[kind] = function
+        return function
+
+    return register
+
+
+def checks(*kinds: str) -> Callable[[Check], Check]:
+    """Register what must hold before ONNX infers the shapes of the named operators.
+
+    Its inference trusts these nodes, and ends the process or never ends where they are damaged.
+    """
+
+    def register(function: Check) -> Check:
+        for kind in kinds:
+            CHECKS[kind] = function
         return function
 
     return register

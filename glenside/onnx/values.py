@@ -57,5 +57,8 @@ def _range(node: Node) -> Translation:
     start, limit, step = (node.static(i).reshape(-1)[0] for i in range(3))
     if not step:
         raise node.error("must have a step other than 0")
-    node.bounded((max(0, math.ceil((float(limit) - float(start)) / float(step))),))
+    count = (float(limit) - float(start)) / float(step)
+    if not math.isfinite(count):
+        raise node.error(f"must have finite bounds, not {start}, {limit} and {step}")
+    node.bounded((max(0, math.ceil(count)),))
     return Translation(value=np.arange(start, limit, step).astype(start.dtype))

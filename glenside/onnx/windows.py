@@ -52,4 +52,6 @@ def sliding_window(node: Node, kernel: tuple[int, ...]) -> dict[str, Attribute]:
     for i in range(rank):
         if sizes[i] + pads[i] + pads[i + rank] < dilations[i] * (kernel[i] - 1) + 1:
             raise node.error(f"must have a window that fits its input of spatial size {sizes}")
+    padded = (size + pads[i] + pads[i + rank] for i, size in enumerate(sizes))
+    node.bounded((*node.shape()[:2], *padded))
     return {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "pads": pads}

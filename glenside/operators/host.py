@@ -27,12 +27,21 @@ def evaluate(layer: Layer, inputs: Sequence[Tensor | None]) -> list[Tensor]:
     """Outputs of one layer; None stands for an absent optional input.
 
     Raises:
-        SystolabError: the operator is unknown or its parameters do not fit.
+        SystolabError: the operator is unknown, its parameters do not fit, or an index is outside
+            what it selects from.
     """
     evaluator = EVALUATORS.get(layer.op)
     if evaluator is None:
         raise SystolabError(f"Operator '{layer.op}' (layer '{layer.name}') is not supported")
-    return evaluator(layer, inputs)
+    try:
+        return evaluator(layer, inputs)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as problem:
+        # NumPy refuses shapes, axes and indices; SystolabError says why by itself.
+        if isinstance(problem, SystolabError):
+            raise
+        raise SystolabError(
+            f"Layer '{layer.name}' ({layer.op}) must have parameters that fit its inputs: {problem}"
+        ) from problem
 
 
 def execute(
