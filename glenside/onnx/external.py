@@ -83,7 +83,7 @@ def _size(tensor: TensorProto) -> int:
         width: int = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except KeyError:
         raise SystolabError(f"Tensor '{tensor.name}' must be of a known element type") from None
-    return math.prod(tensor.dims) * width
+    return int(math.prod(tensor.dims)) * width
 
 
 def _count(what: str, name: str, entries: dict[str, str]) -> int | None:
