@@ -24,6 +24,7 @@ __all__ = [
     "pipeline",
     "random_gemm",
     "random_kernel",
+    "rms",
     "size",
     "smallest",
     "stored",
@@ -64,21 +65,25 @@ class Data:
             chosen = self.rng.choice(inputs.extreme_codes(fmt), count)
         return stored(chosen, fmt)
 
+    def finite(self, fmt: Format, count: int) -> Codes:
+        """Random codes of finite values, all alike."""
+        return stored(self.rng.choice(self._finite[fmt.name], count), fmt)
+
     def parameters(self, count: int, length: int) -> tuple[_F32, _F32, float, float]:
         """Scale, bias and clamp that spread outputs over the output format, and odd ones."""
         array, rng = self.array, self.rng
-        typical = math.sqrt(length) * _rms(array.act) * _rms(array.weight)
-        middle = _rms(array.out) / max(typical, 1e-300)
+        typical = math.sqrt(length) * rms(array.act) * rms(array.weight)
+        middle = rms(array.out) / max(typical, 1e-300)
         with np.errstate(over="ignore", under="ignore"):
             spread = middle * np.exp2(rng.uniform(-3, 3, count))
             scale = (spread * rng.choice([1.0, 1.0, 1.0, -1.0], count)).astype(np.float32)
-            bias = (_rms(array.out) * rng.normal(size=count)).astype(np.float32)
+            bias = (rms(array.out) * rng.normal(size=count)).astype(np.float32)
         bias[rng.random(count) < 0.3] = 0.0
         if rng.random() < 0.2:
             odd = rng.integers(0, 1 << 32, count, dtype=np.uint32).view(np.float32)
             scale = np.where(rng.random(count) < 0.3, odd, scale)
             bias = np.where(rng.random(count) < 0.3, odd[::-1], bias)
-        limit = float(np.float32(abs(rng.normal()) * _rms(array.out)))
+        limit = float(np.float32(abs(rng.normal()) * rms(array.out)))
         choices = ((-np.inf, np.inf), (0.0, np.inf), (-limit, limit), (0.0, limit))
         low, high = choices[int(rng.integers(0, len(choices)))]
         return scale, bias, low, high
@@ -109,7 +114,8 @@ def stored(codes: NDArray[np.integer], fmt: Format) -> Codes:
     return codes.astype(np.uint8) if fmt.bits <= 8 else codes.astype(np.uint16)
 
 
-def _rms(fmt: Format) -> float:
+def rms(fmt: Format) -> float:
+    """Root mean square of a format's values; 1 where all are zero."""
     points = fmt.codebook.points
     return float(np.sqrt(np.mean(np.square(points)))) or 1.0
 

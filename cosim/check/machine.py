@@ -10,18 +10,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from systolab.cosim.case import Case, Difference, compare, compare_conduct
-from systolab.cosim.check import block_scales, inputs, kernels, lossless
+from systolab.cosim.check import block_scales, directed, inputs, kernels, lossless
 from systolab.cosim.check.context import Context
 from systolab.cosim.check.report import Coverage, Finding, StageResult
 from systolab.formats.arithmetic.accumulator import Float32
 from systolab.formats.codes import Codes
 from systolab.rtl.kernel.block_gemm import product_kernel
-from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.kernel.kernel import MAX_LENGTH, Array
 
 __all__ = [
     "Explain",
     "Machine",
     "column",
+    "directed_kernels",
     "element",
     "pipeline",
     "product",
@@ -269,6 +270,17 @@ def whole_kernels(machine: Machine) -> StageResult:
         f"{effort.stalled} again with random stalls"
     )
     return machine.stage("kernels", cases(), what)
+
+
+def directed_kernels(machine: Machine) -> StageResult:
+    """Kernels that reach what random ones do not: see ``cosim.check.directed``."""
+    context = machine.context
+    data = kernels.Data(context.array, context.random("directed"))
+    what = (
+        "every row of both banks, every loop and guard alone and all together, loops of up to "
+        f"{MAX_LENGTH:,}, all modes in turn; some again with random stalls"
+    )
+    return machine.stage("directed", directed.directed(context.array, data), what)
 
 
 def pipeline(machine: Machine) -> StageResult:

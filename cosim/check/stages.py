@@ -36,7 +36,7 @@ class Stage:
         run: compares both sides.
         needs: what is built for it.
         only_if: whether it concerns an array.
-        after: a stage whose cases it reports on, which runs even where it is not chosen.
+        after: stages whose cases it reports on, which run even where they are not chosen.
         software: what is left of it for a format without hardware; None: it is skipped.
     """
 
@@ -44,7 +44,7 @@ class Stage:
     run: Callable[[Machine], StageResult]
     needs: Part = Part.MODEL
     only_if: Callable[[Array], bool] = lambda _: True
-    after: str | None = None
+    after: tuple[str, ...] = ()
     software: Callable[[Array], StageResult] | None = None
 
 
@@ -64,9 +64,10 @@ STAGES = (
     Stage("tile", machine.tile),
     Stage("scales", machine.scales, only_if=lambda array: array.block_scaled),
     Stage("kernels", machine.whole_kernels),
+    Stage("directed", machine.directed_kernels),
     Stage("pipeline", machine.pipeline),
     Stage("post-processing", _block(postprocessing.postprocessing), Part.UNITS),
-    Stage("cycles", Machine.cycles, after="kernels"),
+    Stage("cycles", Machine.cycles, after=("kernels", "directed")),
 )
 
 
@@ -163,7 +164,7 @@ def _run(
 ) -> None:
     chosen = [stage for stage in STAGES if stage.name in request.chosen]
     needs = {stage.needs for stage in chosen}
-    awaited = {stage.after for stage in chosen}
+    awaited = {name for stage in chosen for name in stage.after}
     progress("build")
     if Part.UNITS in needs:
         _ = context.units

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from systolab.cosim.case import Axis, Case, Difference, axes, hardware_model
+from systolab.cosim.case import (
+    Axis,
+    Case,
+    Device,
+    Difference,
+    Outcome,
+    axes,
+    compare_conduct,
+    hardware_model,
+)
 from systolab.cosim.check.context import Context
 from systolab.cosim.check.kernels import Data
 from systolab.cosim.check.report import Finding
@@ -22,6 +32,7 @@ from systolab.cosim.simulator.vcd import PERIOD, Waves, read, save_file
 from systolab.formats.errors import SystolabError
 from systolab.rtl.kernel.block_gemm import product_kernel
 from systolab.rtl.kernel.modes import Dimension
+from systolab.rtl.timing import timing
 
 __all__ = ["WAVES", "Divergence"]
 
@@ -73,7 +84,11 @@ class Divergence:
             return Finding(f"{stage}: {what}", (("kernel", _shape(case)),), (), command)
         rows = [
             ("kernel", _shape(case)),
-            ("minimised", f"{_shape(small.case)}, {small.products} product(s), {small.runs} runs"),
+            (
+                "minimised",
+                f"{_shape(small.case)}, {small.products} product(s), {small.runs} runs"
+                + (f", {small.stopped}" if small.stopped else ""),
+            ),
         ]
         difference = small.difference
         if difference.what == "code":
@@ -104,19 +119,48 @@ class Divergence:
             device = hardware_model(array, context.model, fresh=True, warm=warm)
             small = minimise(case, array, context.software, device)
             if small is not None:
-                return small, warm
+                return self._shorter(small, device), warm
         return minimise(case, array, context.software, context.rtl), None
+
+    def _shorter(self, small: Minimised, device: Device) -> Minimised:
+        """A case that a waveform can show: where a long one differs in conduct too, by that.
+
+        Codes of a long sum depend on all of it, cycles and transfers mostly on little.
+        """
+        array = self._context.array
+        if small.difference.what != "code" or timing.cycles(small.case.kernel, array) <= _LONGEST:
+            return small
+
+        def conduct(_: Case, expected: Outcome, found: Outcome) -> Difference | None:
+            return compare_conduct(expected, found)
+
+        other = minimise(small.case, array, self._context.software, device, conduct)
+        if other is None:
+            return small
+        start = {axis: first + other.start.get(axis, 0) for axis, first in small.start.items()}
+        return replace(other, runs=small.runs + other.runs, start=start)
 
     def _element(self, small: Minimised, case: Case) -> list[tuple[str, str]]:
         """The output element, and the operands that are left."""
-        assert small.difference.address is not None
+        address = small.difference.address
+        assert address is not None
         expected = Expected(small.case, self._context.array)
-        outer, row, column = expected.output_element(small.difference.address)
+        element = expected.output_element(address)
+        if element is None:
+            guarded = expected.inactive_element(address)
+            if guarded is None:
+                why = "no lane has this address"
+            else:
+                outer, row, column = guarded
+                why = f"outer iteration {outer}, row {row}, column {column} is inactive"
+            text = f"address {address}, which the kernel does not write: {why}"
+            return [("output element", text + _origin(small, case))]
+        outer, row, column = element
         rows = [
             (
                 "output element",
-                f"address {small.difference.address}: outer iteration {outer}, row {row}, "
-                f"column {column}" + _origin(small, case),
+                f"address {address}: outer iteration {outer}, row {row}, column {column}"
+                + _origin(small, case),
             )
         ]
         terms = [
@@ -143,7 +187,8 @@ class Divergence:
             waves = self._waves(case, warm, Waveform(path, 0, _LONGEST))
         except SystolabError as error:
             return None, (("waveform", f"none: {error}"),)
-        place = locate(case, self._context.array, waves, hung)
+        partial = fault is not None or waves.last + 1 >= _LONGEST
+        place = locate(case, self._context.array, waves, hung, partial)
         if place is None and fault is not None and fault.stream:
             name = f"{CORE}{fault.stream.lower()}_req_line_o"
             place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())

@@ -1,18 +1,29 @@
 """Makes a failing case small: fewer iterations, fewer nonzero operands, plain post-processing.
 
 Greedy delta debugging (Zeller and Hildebrandt, 2002): a change is kept if the two machines still
-differ in the same way, until no change is kept any more.
+differ in the same way, until no change is kept any more, or there is no time left.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.cosim.case import Axis, Case, Device, Difference, axes, compare, restrict, squeeze
+from systolab.cosim.case import (
+    Axis,
+    Case,
+    Device,
+    Difference,
+    Outcome,
+    axes,
+    compare,
+    restrict,
+    squeeze,
+)
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.rtl.kernel.kernel import AccessPattern, Array
@@ -20,6 +31,9 @@ from systolab.rtl.kernel.kernel import AccessPattern, Array
 __all__ = ["Minimised", "minimise"]
 
 _DEFAULT_RUNS = 1500
+_DEFAULT_SECONDS = 15.0
+
+Compare = Callable[[Case, Outcome, Outcome], Difference | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +45,14 @@ class Minimised:
         difference: expected and found.
         runs: how many cases were tried.
         start: for every loop of the original kernel, the first iteration that is left.
+        stopped: the limit that ended the search, as words; empty if nothing smaller was found.
     """
 
     case: Case
     difference: Difference
     runs: int
     start: dict[Axis, int]
+    stopped: str = ""
 
     @property
     def products(self) -> int:
@@ -47,21 +63,40 @@ class Minimised:
 class _Search:
     """The best case so far, and the budget."""
 
-    def __init__(self, case: Case, first: Difference, expected: Device, found: Device, limit: int):
+    def __init__(
+        self,
+        case: Case,
+        first: Difference,
+        devices: tuple[Device, Device],
+        differs: Compare,
+        limit: int,
+        seconds: float,
+    ) -> None:
         self.case = case
         self.difference = first
         self.runs = 0
-        self._expected = expected
-        self._found = found
+        self._expected, self._found = devices
+        self._differs = differs
         self._limit = limit
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+
+    @property
+    def stopped(self) -> str:
+        """The limit that is reached, as words; empty while there is none."""
+        if self.runs >= self._limit:
+            return f"stopped after {self._limit} runs"
+        if time.monotonic() >= self._deadline:
+            return f"stopped after {self._seconds:g} s"
+        return ""
 
     def keeps(self, candidate: Case) -> bool:
         """Take the candidate if both machines still differ on it in the same way."""
-        if self.runs >= self._limit:
+        if self.stopped:
             return False
         self.runs += 1
         try:
-            difference = compare(candidate, self._expected(candidate), self._found(candidate))
+            difference = self._differs(candidate, self._expected(candidate), self._found(candidate))
         except SystolabError:
             return False
         if difference is None or difference.what != self.difference.what:
@@ -71,7 +106,13 @@ class _Search:
 
 
 def minimise(
-    case: Case, array: Array, expected: Device, found: Device, limit: int = _DEFAULT_RUNS
+    case: Case,
+    array: Array,
+    expected: Device,
+    found: Device,
+    differs: Compare = compare,
+    limit: int = _DEFAULT_RUNS,
+    seconds: float = _DEFAULT_SECONDS,
 ) -> Minimised | None:
     """The smallest case found that still differs in the same way (codes or cycles).
 
@@ -80,20 +121,22 @@ def minimise(
         array: the machine; gives the zero codes and the line.
         expected: the reference.
         found: what is suspected.
+        differs: says what is a difference; by default codes first, then conduct.
         limit: most cases to try.
+        seconds: no case is tried after that time.
 
     Returns:
         None where the devices agree on ``case``.
     """
-    first = compare(case, expected(case), found(case))
+    first = differs(case, expected(case), found(case))
     if first is None:
         return None
-    search = _Search(case, first, expected, found, limit)
+    search = _Search(case, first, (expected, found), differs, limit, seconds)
     if case.stall_seed is not None:
         search.keeps(replace(case, stall_seed=None))
     start = {axis: 0 for axis, _ in axes(case.kernel)}
     while True:
-        before = search.runs, _size(search.case)
+        before = _size(search.case)
         for axis, _ in axes(search.case.kernel):
             start[axis] += _shrink(search, axis)
         _zero(search, True, array.act.zero_code)
@@ -101,11 +144,12 @@ def minimise(
         _plain_parameters(search)
         _plain_scales(search, True)
         _plain_scales(search, False)
-        if search.runs >= limit or _size(search.case) == before[1]:
+        if search.stopped or _size(search.case) == before:
             break
+    stopped = search.stopped
     search.keeps(replace(search.case, kernel=squeeze(search.case.kernel)))
     search.keeps(_trimmed(search.case, array.line))
-    return Minimised(search.case, search.difference, search.runs, start)
+    return Minimised(search.case, search.difference, search.runs, start, stopped)
 
 
 def _size(case: Case) -> tuple[int, ...]:
@@ -148,6 +192,8 @@ def _zero(search: _Search, is_a: bool, zero: int) -> None:
     chunk = len(used)
     while chunk > 0:
         for begin in range(0, len(used), chunk):
+            if search.stopped:
+                return
             memory = search.case.a if is_a else search.case.w
             addresses = used[begin : begin + chunk]
             if not (memory[addresses] != zero).any():
@@ -168,6 +214,8 @@ def _plain_scales(search: _Search, is_a: bool) -> None:
     chunk = len(used)
     while chunk > 0:
         for begin in range(0, len(used), chunk):
+            if search.stopped:
+                return
             memory = search.case.a_scale if is_a else search.case.w_scale
             assert memory is not None
             addresses = used[begin : begin + chunk]

@@ -20,6 +20,7 @@ from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.job import Job
 from systolab.rtl.kernel.kernel import Array
+from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic
 
 __all__ = ["Execution", "HardwareFaultError", "Model", "Waveform", "load_library"]
@@ -31,6 +32,7 @@ _VIOLATIONS = {
     2: "Requests of the array must stand unchanged until they are accepted",
     3: "Array must count a cycle as stalled exactly where a port delays it",
     4: "Array must be done with its last write and stay so until the next start",
+    5: "Array must run a kernel that starts in the cycle in which one is done like any other",
 }
 
 
@@ -72,6 +74,7 @@ class _Job(ctypes.Structure):
         ("stall", ctypes.c_int32),
         ("fault", ctypes.c_int32),
         ("stall_seed", ctypes.c_uint64),
+        ("busy", ctypes.c_uint64),
         ("cycles", ctypes.c_uint64),
         ("stalls", ctypes.c_uint64),
         ("fault_address", ctypes.c_uint64),
@@ -213,8 +216,9 @@ class Model:
             job: the kernel with its memories.
             stall_seed: of an environment that is as hostile as the contract of the ports allows:
                 every request and response is delayed at random, ports without a response carry
-                garbage, unused configuration words are written, the kernel is started again while
-                it runs, and it is run once in part and ended by a reset. None for none of it.
+                garbage, unused configuration words are written, start pulses are given while the
+                kernel runs, up to the cycle in which it ends, it is run in part and ended by a
+                reset, and run again from the cycle in which it is done. None for none of it.
             waveform: a VCD to write; needs a model built with tracing.
             max_cycles: clock cycles after which the kernel counts as hung; 0 for no limit.
 
@@ -253,6 +257,7 @@ class Model:
             o_size=len(result),
             stall=int(stall_seed is not None),
             stall_seed=(stall_seed or 0) & 0xFFFF_FFFF_FFFF_FFFF,
+            busy=0 if stall_seed is None else timing.cycles(job.kernel, self.array),
             max_cycles=max_cycles,
         )
         if job.block_scales is not None:

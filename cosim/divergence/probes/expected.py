@@ -270,12 +270,38 @@ class Expected:
                 result.append(Sum(outer, 0, row, value, value, value, tuple(terms)))
         return result
 
-    def output_element(self, address: int) -> tuple[int, int, int]:
-        """Outer iteration, accumulator row and column that write an address."""
-        pattern = self.kernel.o
-        vector, column = np.argwhere(pattern.active() & (pattern.addresses() == address))[0]
-        outer, row = divmod(int(vector), self.kernel.bank_rows)
-        return outer, row, int(column)
+    def output_element(self, address: int) -> tuple[int, int, int] | None:
+        """Outer iteration, accumulator row and column that write an address; None if none does."""
+        return self._element(self.kernel.o.active(), address)
+
+    def inactive_element(self, address: int) -> tuple[int, int, int] | None:
+        """Those that have an address but, for their guards, do not write it; None if none has."""
+        return self._element(~self.kernel.o.active(), address)
+
+    def _element(self, lanes: NDArray[np.bool_], address: int) -> tuple[int, int, int] | None:
+        found = np.argwhere(lanes & (self.kernel.o.addresses() == address))
+        if not len(found):
+            return None
+        vector, column = found[0].tolist()
+        outer, row = divmod(vector, self.kernel.bank_rows)
+        return outer, row, column
+
+    def writes(self) -> list[tuple[int, int]]:
+        """Lines of O in the order in which they are written, each with the mask of its codes."""
+        size, line = self.kernel.bank_rows, self.array.line
+        vectors = _vectors(self.kernel.o, None)
+        found: list[tuple[int, int]] = []
+        for begin in range(0, len(vectors), size):
+            masks: dict[int, int] = {}  # of the lines not sent yet: the held one, then new ones
+            for vector in vectors[begin : begin + size]:
+                for address in vector:
+                    if address is not None:
+                        masks[address // line] = masks.get(address // line, 0) | 1 << address % line
+                last = next(reversed(masks), None)
+                found += [(number, mask) for number, mask in masks.items() if number != last]
+                masks = {} if last is None else {last: masks[last]}
+            found += masks.items()
+        return found
 
 
 def _vectors(pattern: AccessPattern, memory: Codes | None) -> list[list[int | None]]:

@@ -1,4 +1,4 @@
-"""Probes of the streams: what they request, and the operand vectors that they deliver."""
+"""Probes of the streams: what starts them, what they request, deliver and write."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from systolab.cosim.check.value import code_text
 from systolab.cosim.divergence.probes.probe import CORE, Place, Probe, Rows, Sample
 from systolab.cosim.divergence.probes.view import View
 from systolab.cosim.simulator.vcd import Signal
+from systolab.rtl import values
 
-__all__ = ["operands", "requests", "standstill"]
+__all__ = ["operands", "requests", "standstill", "starts", "writes"]
 
 _PIPELINE = 4  # cycles between a stream's issue and its vector, at most
+
+
+def starts(view: View) -> Iterator[Probe]:
+    """The start of the kernel, which comes once, in cycle 0."""
+    signal = view.get("init")
+    if signal is None:
+        return
+    samples = [Sample(cycle, 0, signal.at(cycle)) for cycle in view.span if cycle > 0]
+    about = (("found", "the kernel starts again while it runs"),)
+    yield Probe("init", "start and clock enable", 0, samples, lambda _: about)
 
 
 def requests(view: View) -> Iterator[Probe]:
@@ -54,6 +65,47 @@ def requests(view: View) -> Iterator[Probe]:
         block = f"address generator of stream {stream.upper()}"
         yield Probe(f"{stream}_req_{target}_o", block, 0, made, describe)
         yield Probe(f"{stream}_req_valid_o", block, 0, missing, describe)
+
+
+def writes(view: View) -> Iterator[Probe]:
+    """Lines of the output that are written, in order: their number, their codes, and which."""
+    signals = view.all("o_req_", ("line_o", "mask_o", "data_o"))
+    if signals is None:
+        return
+    line, mask, data = signals
+    bits, array = view.array.out.bits, view.array
+    codes = values.run(array, view.case).o_mem
+    wanted = view.expected.writes()
+    cycles = view.taken("o")
+
+    def describe(sample: Sample) -> Rows:
+        what, number = sample.about
+        texts = ["none" if x is None else f"{x:#x}" for x in (sample.expected, sample.found)]
+        return (
+            ("write", f"number {number} of stream O: {what}"),
+            ("expected", texts[0]),
+            ("found", texts[1]),
+        )
+
+    lines: list[Sample] = []
+    masks: list[Sample] = []
+    written: list[Sample] = []
+    for number, cycle in enumerate(cycles):
+        here, bit_mask = wanted[number] if number < len(wanted) else (None, None)
+        lines.append(Sample(cycle, here, line.at(cycle), ("line", number)))
+        if here is None or bit_mask is None or here != line.at(cycle):
+            break  # what follows is of other lines
+        masks.append(Sample(cycle, bit_mask, mask.at(cycle), ("mask of the codes", number)))
+        for lane in range(array.line):
+            if bit_mask >> lane & 1:
+                found = data.at(cycle) >> (lane * bits) & ((1 << bits) - 1)
+                code = int(codes[here * array.line + lane])
+                written.append(Sample(cycle, code, found, (f"code {lane} of its line", number)))
+    if len(cycles) < len(wanted) and not view.hung:
+        about = ("line", len(cycles))
+        lines.append(Sample(view.span[-1], wanted[len(cycles)][0], None, about))
+    for name, samples in (("line", lines), ("mask", masks), ("data", written)):
+        yield Probe(f"o_req_{name}_o", "stream O", 11, samples, describe)
 
 
 def operands(view: View) -> Iterator[Probe]:

@@ -20,7 +20,7 @@ class View:
     Attributes:
         case: what ran.
         array: on which machine.
-        hung: the case did not finish, so sequences end early.
+        hung: the case did not finish, or the waveform ends before it, so sequences end early.
         expected: sequences that the signals must show.
         parameters: of the hardware.
         binary32: whether accumulators are binary32.

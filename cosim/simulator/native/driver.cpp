@@ -2,7 +2,8 @@
 //
 // The memories behind the ports are flat arrays of codes. With stalls, every ready and every response
 // is delayed at random, from a seed, and everything else that a hostile environment may do is done: a
-// reset in mid-kernel, a start pulse while busy, garbage on the data of a port without a response.
+// reset in mid-kernel, start pulses while busy and with done, garbage on the data of a port without a
+// response.
 // What the core owes its environment in return is watched (monitor.h). Compiled once for each
 // array; the code widths and the codes of a line come from the command line.
 
@@ -30,7 +31,6 @@ constexpr uint64_t kHangCycles = 10'000'000;  // without any port activity
 constexpr int kAttempts = 4;                  // times a kernel is ended by a reset
 constexpr uint64_t kShortestAttempt = 16;     // clock cycles before it, at most this times
 constexpr uint32_t kAttemptSizes = 6;         // a power of two up to 2^5
-constexpr uint64_t kCertainlyBusy = 8;        // core cycles; no kernel is that short
 
 #if VM_TRACE
 // A VCD that remembers what it could not be written for: Verilator's own ends the process.
@@ -142,7 +142,9 @@ class Driver {
   }
   bool requests() const;
   int32_t simulate(SystolabJob* job);
-  int32_t attempt(SystolabJob* job, Random* random, uint64_t clocks);
+  int32_t attempt(SystolabJob* job, Random* random, uint64_t clocks, bool again = false);
+  int32_t again(SystolabJob* job, Random* random);
+  void rest(SystolabJob* job);
 
   std::unique_ptr<VerilatedContext> context_;
   bool own_;
@@ -210,7 +212,11 @@ int32_t Driver::simulate(SystolabJob* job) {
   top_->cfg_valid_i = 0;
 
   Random generator(job->stall_seed);
-  if (!job->stall) return attempt(job, nullptr, 0);
+  if (!job->stall) {
+    const int32_t fault = attempt(job, nullptr, 0);
+    if (fault == kNone) rest(job);
+    return fault;
+  }
   // A reset at any time must leave nothing behind: what follows starts at once, as configured before.
   for (int i = 0; i < kAttempts; ++i) {
     const uint64_t longest = kShortestAttempt << generator.next() % kAttemptSizes;
@@ -224,17 +230,45 @@ int32_t Driver::simulate(SystolabJob* job) {
     if (requests()) violate(job, kIdleRequest, 0);
     if (top_->done_o) violate(job, kNotDone, 0);
   }
-  return attempt(job, &generator, 0);
+  int32_t fault = attempt(job, &generator, 0);
+  if (fault == kNone) fault = again(job, &generator);
+  if (fault == kNone) rest(job);
+  return fault;
+}
+
+// Runs the kernel once more, from the first cycle in which it is done. All must be as before.
+int32_t Driver::again(SystolabJob* job, Random* random) {
+  const auto* const out = static_cast<const uint8_t*>(job->o_mem);
+  const std::vector<uint8_t> codes(out, out + job->o_size * sizeof(Code<OUT_BITS>));
+  const SystolabJob before = *job;
+  const int32_t fault = attempt(job, random, 0, true);
+  if (fault != kNone) return fault;
+  if (job->cycles != before.cycles || std::memcmp(job->transfers, before.transfers, sizeof(before.transfers)) ||
+      std::memcmp(codes.data(), out, codes.size())) {
+    violate(job, kAgain, job->cycles + job->stalls);
+  }
+  return kNone;
+}
+
+// After a kernel nothing moves any more.
+void Driver::rest(SystolabJob* job) {
+  idle();
+  tick();
+  const uint64_t cycle = job->cycles + job->stalls;
+  if (requests()) violate(job, kIdleRequest, cycle);
+  if (!top_->done_o) violate(job, kNotDone, cycle);
+  if (top_->cycles_o != job->cycles || top_->stalls_o != job->stalls) violate(job, kStallCount, cycle);
 }
 
 // Runs the configured kernel, or its first `clocks` clock cycles without writing anything.
-int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks) {
+int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks, bool again) {
   const Lines<ACT_BITS> a_lines(job->a_mem, job->a_size);
   const Lines<WEIGHT_BITS> w_lines(job->w_mem, job->w_size);
   auto* const out = static_cast<Code<OUT_BITS>*>(job->o_mem);
   ReadPort a(random);
   ReadPort w(random);
   ReadPort p(random);
+  idle();
   top_->a_req_ready_i = top_->w_req_ready_i = top_->p_req_ready_i = top_->o_req_ready_i = 1;
 #if BLOCK_SCALED
   ReadPort sa(random);
@@ -244,7 +278,7 @@ int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks) {
 
 #if VM_TRACE
   time_ = 0;
-  tracing_ = clocks == 0;
+  tracing_ = clocks == 0 && !again;
 #endif
   top_->start_i = 1;
   tick();
@@ -273,8 +307,8 @@ int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks) {
       top_->w_req_ready_i = w.ready();
       top_->p_req_ready_i = p.ready();
       top_->o_req_ready_i = random->coin();
-      // Certainly busy: a start pulse must change nothing.
-      top_->start_i = top_->cycles_o < kCertainlyBusy && random->coin();
+      // While it is busy a start pulse must change nothing, least of all in its last cycle.
+      top_->start_i = top_->cycles_o < job->busy && (top_->cycles_o + 1 == job->busy || random->coin());
     } else {
       a.ready();
       w.ready();
@@ -359,14 +393,6 @@ int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks) {
   job->transfers[4] = job->transfers[5] = 0;
 #endif
   if (!random && job->stalls != 0) violate(job, kStallCount, job->cycles);
-  // Nothing moves any more.
-  idle();
-  tick();
-  if (requests()) violate(job, kIdleRequest, job->cycles + job->stalls);
-  if (!top_->done_o) violate(job, kNotDone, job->cycles + job->stalls);
-  if (top_->cycles_o != job->cycles || top_->stalls_o != job->stalls) {
-    violate(job, kStallCount, job->cycles + job->stalls);
-  }
   return kNone;
 }
 

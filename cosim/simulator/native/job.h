@@ -14,6 +14,7 @@ enum Violation : int32_t {
   kUnstable = 2,     // a request withdrawn or changed before it was accepted
   kStallCount = 3,   // a cycle counted as stalled that no port delayed, or the other way round
   kNotDone = 4,      // done did not rise with the last write, or fell without a start
+  kAgain = 5,        // the kernel started again in the cycle in which it is done did something else
 };
 
 struct SystolabJob {
@@ -31,6 +32,7 @@ struct SystolabJob {
   int32_t stall;  // nonzero: random stalls
   int32_t fault;  // out
   uint64_t stall_seed;
+  uint64_t busy;           // core cycles that the kernel certainly takes
   uint64_t cycles;         // out: core cycles
   uint64_t stalls;         // out: stalled cycles
   uint64_t fault_address;  // out: line
