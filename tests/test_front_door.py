@@ -162,8 +162,7 @@ X = np.array([1.0, 2.0])
         ),
         (
             lambda: sl.array("4x4", "e4m3fn", accumulator=32),  # type: ignore[arg-type]
-            "Accumulator must be exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or "
-            "float:FORMAT, not 32",
+            "Accumulator must be exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB], not 32",
         ),
         (lambda: sl.load(3), "Model must be the path of an ONNX file or a Network, not 3"),  # type: ignore[arg-type]
         (

@@ -13,6 +13,7 @@ from systolab.cosim.network.fixed_bias import FixedBias
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Part, Shown, Verdict
 from systolab.cosim.terminal.table import Table, headings
+from systolab.formats.choices import integer
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
 
@@ -151,9 +152,7 @@ def chosen_format(fmt: Format, bias: int | None) -> Format:
     """
     if bias is None:
         return fmt
-    if not -100 <= bias <= 100:
-        raise SystolabError(Parameter("fixed_bias"), f" must be from -100 to 100, not {bias}")
-    return FixedBias(fmt, bias)
+    return FixedBias(fmt, integer(Parameter("fixed_bias"), bias, -100, 100))
 
 
 def report(

@@ -134,10 +134,10 @@ def _operand(
             raise SystolabError(
                 Parameter(name), f" must be left to the quantised tensor, not {format!r}"
             )
-        return operand.codes, operand.format
+        return operand.codes, get(operand.format)
     if format is None:
         raise SystolabError(Parameter(name), " must say what the codes mean; it is missing")
-    return np.asarray(operand), get(format)
+    return operand, get(format)
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,13 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from systolab.formats.choices import integer, shown
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
+from systolab.formats.projection.rounding import Rounding
 
 __all__ = [
     "MAX_SATURATE_BITS",
     "MAX_WRAP_BITS",
-    "SYNTAX",
     "Accumulator",
     "AccumulatorLike",
     "Exact",
@@ -26,6 +27,7 @@ __all__ = [
     "Saturate",
     "Wrap",
     "parse_accumulator",
+    "parse_array_accumulator",
 ]
 
 MAX_WRAP_BITS = 64
@@ -56,7 +58,7 @@ class Wrap:
     lsb: int | None = None
 
     def __post_init__(self) -> None:
-        _check_register(self.bits, self.lsb, MAX_WRAP_BITS)
+        _check_register(self, MAX_WRAP_BITS)
 
     def __str__(self) -> str:
         return _register_name("wrap", self.bits, self.lsb)
@@ -76,7 +78,7 @@ class Saturate:
     lsb: int | None = None
 
     def __post_init__(self) -> None:
-        _check_register(self.bits, self.lsb, MAX_SATURATE_BITS)
+        _check_register(self, MAX_SATURATE_BITS)
 
     def __str__(self) -> str:
         return _register_name("saturate", self.bits, self.lsb)
@@ -101,10 +103,31 @@ class Float:
     The exact product is projected once, and the exact sum of two register values is projected
     after every add (group sum and ``acc`` alike); projection is that of ``format.encode``,
     including its treatment of overflow and NaN. A zero is +0. The order of operations is the
-    one of ``systolab.formats.dot``.
+    one of ``systolab.formats.dot``. A register has no scale: what its format does to tensors by
+    default is not done to sums.
+
+    Raises:
+        SystolabError: there is no such format, it needs scales for its blocks, or it rounds
+            stochastically.
     """
 
     format: Format
+
+    def __post_init__(self) -> None:
+        from systolab.formats.registry.registry import get
+
+        fmt = get(self.format)
+        if fmt.scaling.block is not None:
+            raise SystolabError(
+                f"Format of a float accumulator must have one value for each code, not {fmt.name}, "
+                "whose blocks share a scale: take the format of its elements"
+            )
+        if fmt.rounding is Rounding.STOCHASTIC:
+            raise SystolabError(
+                f"Format of a float accumulator must round in one way, not stochastically as "
+                f"{fmt.name} does"
+            )
+        object.__setattr__(self, "format", fmt)
 
     def __str__(self) -> str:
         return f"float:{self.format.name}"
@@ -113,51 +136,89 @@ class Float:
 Accumulator: TypeAlias = Exact | Wrap | Saturate | Float32 | Float
 AccumulatorLike: TypeAlias = str | Accumulator
 
-_KINDS = ("exact", "float32", "wrap", "saturate", "float")
-SYNTAX = "exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or float:FORMAT"
+_ARRAY_KINDS = ("exact", "float32", "wrap", "saturate")
+_KINDS = (*_ARRAY_KINDS, "float")
+_ARRAY_SYNTAX = "exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB]"
+_SYNTAX = "exact, float32, wrap:BITS[,LSB], saturate:BITS[,LSB] or float:FORMAT"
 _REGISTER = re.compile(r"(wrap|saturate):(\d{1,9})(?:,([+-]?\d{1,9}))?", re.ASCII)
 
 
 def parse_accumulator(text: AccumulatorLike) -> Accumulator:
-    """The accumulator that ``text`` names (the inverse of ``str``); one itself is returned.
+    """The accumulator that a spelling names; one itself is returned as it is.
 
     >>> import systolab as sl
     >>> sl.accumulator("saturate:24")
     Saturate(bits=24, lsb=None)
 
     Args:
-        text: one of ``SYNTAX``.
+        text: ``"exact"``, as wide as sums need; ``"float32"``; ``"wrap:BITS"`` or
+            ``"saturate:BITS"``, registers of two's complement; ``"float:FORMAT"``, a register that
+            holds a code of a number format (in software only). Behind the bits, ``",LSB"`` is the
+            base-2 logarithm of the register's unit.
+
+    Returns:
+        An ``Exact``, ``Float32``, ``Wrap``, ``Saturate`` or ``Float``; its ``str`` is its spelling.
 
     Raises:
-        SystolabError: ``text`` is none of these.
+        SystolabError: it is none of these, or the register is impossible.
     """
     if isinstance(text, Accumulator):
         return text
     if not isinstance(text, str):
-        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}")
+        raise SystolabError(f"Accumulator must be {_SYNTAX}, not {shown(text)}")
     spelt = text.strip()
-    if spelt == "exact":
-        return Exact()
-    if spelt == "float32":
-        return Float32()
     if spelt.startswith("float:"):
         from systolab.formats.registry.registry import get
 
         return Float(get(spelt.removeprefix("float:")))
+    found = _parsed(spelt)
+    if found is None:
+        hint = meant(spelt.partition(":")[0], _KINDS)
+        raise SystolabError(f"Accumulator must be {_SYNTAX}, not {text!r}{hint}")
+    return found
+
+
+def parse_array_accumulator(text: AccumulatorLike) -> Accumulator:
+    """The accumulator of an array: what ``parse_accumulator`` takes, but for float:FORMAT.
+
+    Raises:
+        SystolabError: it is none of these, or the register is impossible.
+    """
+    if isinstance(text, Exact | Float32 | Wrap | Saturate):
+        return text
+    found = _parsed(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        hint = meant(text.partition(":")[0], _ARRAY_KINDS) if isinstance(text, str) else ""
+        value = str(text) if isinstance(text, Float) else shown(text)
+        raise SystolabError(f"Accumulator must be {_ARRAY_SYNTAX}, not {value}{hint}")
+    return found
+
+
+def _parsed(spelt: str) -> Accumulator | None:
+    """What a spelling without a format names, or None."""
+    if spelt == "exact":
+        return Exact()
+    if spelt == "float32":
+        return Float32()
     match = _REGISTER.fullmatch(spelt)
     if match is None:
-        hint = meant(spelt.partition(":")[0], _KINDS)
-        raise SystolabError(f"Accumulator must be {SYNTAX}, not {text!r}{hint}")
+        return None
     bits = int(match[2])
     lsb = None if match[3] is None else int(match[3])
     return Wrap(bits, lsb) if match[1] == "wrap" else Saturate(bits, lsb)
 
 
-def _check_register(bits: int, lsb: int | None, most: int) -> None:
+def _check_register(register: Wrap | Saturate, most: int) -> None:
+    bits = integer("Accumulator width", register.bits)
     if not 2 <= bits <= most:
         raise SystolabError(f"Accumulator width must be 2 to {most} bits, not {bits}")
-    if lsb is not None and not -_MAX_LSB <= lsb <= _MAX_LSB:
+    object.__setattr__(register, "bits", bits)
+    if register.lsb is None:
+        return
+    lsb = integer("Accumulator lsb", register.lsb)
+    if not -_MAX_LSB <= lsb <= _MAX_LSB:
         raise SystolabError(f"Accumulator lsb must be -{_MAX_LSB} to {_MAX_LSB}, not {lsb}")
+    object.__setattr__(register, "lsb", lsb)
 
 
 def _register_name(kind: str, bits: int, lsb: int | None) -> str:

@@ -16,7 +16,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from systolab.formats.arithmetic.accumulator import Accumulator
+from systolab.formats.arithmetic.accumulator import (
+    Accumulator,
+    AccumulatorLike,
+    parse_accumulator,
+)
+from systolab.formats.choices import integer, shown
 from systolab.formats.codes import Codes
 from systolab.formats.engines import (
     blas,
@@ -32,6 +37,7 @@ from systolab.formats.engines.engine import Engine, Result
 from systolab.formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
+from systolab.formats.registry.registry import FormatLike, get
 from systolab.formats.selfcheck import require_ieee
 from systolab.formats.short import representation
 
@@ -78,9 +84,9 @@ class DotResult:
 def dot(
     a: Codes,
     w: Codes,
-    fmt_a: Format,
-    fmt_w: Format,
-    accumulator: Accumulator,
+    fmt_a: FormatLike,
+    fmt_w: FormatLike,
+    accumulator: AccumulatorLike,
     group: int,
     engine: str = "auto",
 ) -> DotResult:
@@ -105,13 +111,15 @@ def dot(
             or ``engine`` is unknown or not proved to apply.
     """
     require_ieee()
+    fmt_a, fmt_w, accumulator = get(fmt_a), get(fmt_w), parse_accumulator(accumulator)
     codes_a, codes_w = _codes(a, fmt_a, "a"), _codes(w, fmt_w, "w")
     if codes_a.shape[1] != codes_w.shape[0]:
         raise SystolabError(
             f"Operand w must have as many rows as a has columns, {codes_a.shape[1]}, "
             f"not {codes_w.shape[0]}"
         )
-    spec, chosen = _plan(fmt_a, fmt_w, accumulator, codes_a.shape[1], group, engine)
+    groups = integer("Group", group, 1)
+    spec, chosen = _plan(fmt_a, fmt_w, accumulator, codes_a.shape[1], groups, str(engine))
     if spec.is_integer:
         _require_finite(codes_a, fmt_a, "a", accumulator)
         _require_finite(codes_w, fmt_w, "w", accumulator)
@@ -120,10 +128,10 @@ def dot(
 
 
 def choose_engine(
-    fmt_a: Format, fmt_w: Format, accumulator: Accumulator, k: int, group: int = 1
+    fmt_a: FormatLike, fmt_w: FormatLike, accumulator: AccumulatorLike, k: int, group: int = 1
 ) -> str:
     """The engine that ``dot`` will run for a reduction of length ``k``."""
-    return _plan(fmt_a, fmt_w, accumulator, k, group, "auto")[1].name
+    return _plan(get(fmt_a), get(fmt_w), parse_accumulator(accumulator), k, group, "auto")[1].name
 
 
 def exact_k(fmt_a: Format, fmt_w: Format) -> int:
@@ -160,6 +168,12 @@ def _choose(spec: Spec, name: str) -> Engine:
 
 def _codes(codes: Codes, fmt: Format, operand: str) -> Codes:
     """``codes`` checked, as the format's own dtype."""
+    try:
+        codes = np.asarray(codes)
+    except (ValueError, TypeError):  # rows that differ in length
+        raise SystolabError(
+            f"Operand {operand} must be a matrix of uint8 or uint16 codes, not {shown(codes)}"
+        ) from None
     if codes.ndim != 2 or codes.dtype not in (np.uint8, np.uint16):
         raise SystolabError(
             f"Operand {operand} must be a matrix of uint8 or uint16 codes, "

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
@@ -47,11 +48,19 @@ class TableFormat(Format):
         """Make a format from 2^n values.
 
         Raises:
-            SystolabError: the number of values is not a power of two from 2 to 65536, or zero is
-                missing.
+            SystolabError: values are no numbers, their number is not a power of two from 2 to
+                65536, or zero is missing.
         """
+        try:
+            given = np.asarray(table)
+        except ValueError:  # ragged
+            given = np.array(None)
+        if given.dtype.kind not in "fiub" or (given.dtype.kind == "f" and given.itemsize > 8):
+            raise SystolabError(
+                f"Codebook {name} must be a list of real numbers, not {shown(table)}"
+            )
         with np.errstate(over="ignore"):
-            values = np.asarray(table, dtype=np.float64).astype(np.float32)
+            values = given.astype(np.float64).astype(np.float32)
         count = values.size
         if values.ndim != 1 or not 2 <= count <= 65536 or count & (count - 1):
             raise SystolabError(
@@ -74,14 +83,18 @@ def load_codebook(path: str) -> TableFormat:
     Raises:
         SystolabError: the file cannot be read or is no such list.
     """
+    file = Path(path)
     try:
+        if file.exists() and not file.is_file():  # a pipe or a device may have no end
+            raise SystolabError(f"Codebook {path!r} must be a file")
         if path.endswith(".npy"):
-            values = np.load(path, allow_pickle=False).astype(np.float64)
+            with file.open("rb") as stream:
+                values = np.lib.format.read_array(stream, allow_pickle=False)
         else:
-            lines = [line.partition("#")[0] for line in Path(path).read_text("utf-8").splitlines()]
+            lines = [line.partition("#")[0] for line in file.read_text("utf-8").splitlines()]
             items = [item for line in lines for item in line.split(",") if item.strip()]
             values = np.array([float(item) for item in items])
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, EOFError, MemoryError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SystolabError(f"Codebook file {path!r} cannot be read: {reason}") from error
     return TableFormat(values, f"codebook:{path}")

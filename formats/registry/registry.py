@@ -158,7 +158,8 @@ def _p3109(spec: str) -> Format:
         known = sorted(_known())
         hint = _elsewhere(spec) or _in_a_file(spec) or meant(head.partition(",")[0], known)
         raise SystolabError(
-            f"Format family must be a known one, not {head!r}{hint} (known: {', '.join(known)})"
+            f"Format family must be one of the known ones, not {head!r}{hint} "
+            f"(known: {', '.join(known)})"
         )
     arguments = Arguments(spec, rest.split(",") if rest else ())
     arguments.integers()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from systolab.formats.choices import shown
 from systolab.formats.codes import Codes, blocked_shape, expand_blocks, split_blocks
 from systolab.formats.errors import SystolabError
 from systolab.formats.projection.odd import (
@@ -57,7 +58,10 @@ def as_real(x: ArrayLike) -> Real:
     Raises:
         SystolabError: the data are not real numbers.
     """
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise SystolabError(f"Data must be an array of real numbers: {error}") from None
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
         return Real(array.astype(np.float32))
     if array.dtype == np.float64 and isinstance(x, list | tuple) and (np.abs(array) > 2**53).any():
@@ -137,11 +141,21 @@ def _quantize_blocks(
 
 
 def _checked(scale: ArrayLike) -> NDArray[np.float32]:
-    checked = np.asarray(scale, dtype=np.float32)
+    try:
+        given = np.asarray(scale)
+    except (ValueError, TypeError):  # ragged
+        given = np.array(None)
+    if given.dtype.kind not in "fiu":
+        raise SystolabError(f"Scale must be a positive finite number, not {shown(scale)}")
+    with np.errstate(over="ignore", under="ignore"):
+        checked = given.astype(np.float32)
     bad = ~(np.isfinite(checked) & (checked > 0))
     if bad.any():
+        value = given[bad].flat[0]
+        beyond = bool(np.isfinite(value) and value > 0)
         raise SystolabError(
-            f"Scale must be a positive finite number, not {float(checked[bad].flat[0])!r}"
+            f"Scale must be a positive {'binary32' if beyond else 'finite number'}, "
+            f"not {value.item()!r}"
         )
     return checked
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, parse_accumulator
+from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, parse_array_accumulator
+from systolab.formats.choices import shown
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
 from systolab.formats.registry.registry import FormatLike, get
@@ -56,7 +57,7 @@ def array(
         for name, value in given.items():
             if value is not None:
                 raise SystolabError(
-                    Parameter(name), f" must be left to the Array that is given, not {value!r}"
+                    Parameter(name), f" must be left to the Array that is given, not {shown(value)}"
                 )
         return shape
     rows, cols = parse_array(shape)
@@ -69,7 +70,7 @@ def array(
     act = get(format)
     weights = act if weight is None else get(weight)
     written = output_format(out_format, act, weights)
-    sums = Exact() if accumulator is None else parse_accumulator(accumulator)
+    sums = Exact() if accumulator is None else parse_array_accumulator(accumulator)
     scaled = block_scaled(act, weights)
     return Array(rows, cols, act, weights, written, sums, block_scaled=scaled)
 

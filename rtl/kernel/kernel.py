@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.arithmetic.accumulator import Exact
+from systolab.formats.arithmetic.accumulator import Exact, parse_accumulator
 from systolab.formats.errors import SystolabError
+from systolab.formats.registry.registry import get
 from systolab.formats.short import representation
 from systolab.rtl.kernel.modes import Dimension, Mode
 
@@ -331,7 +332,7 @@ class Array:
             in binary32.
 
     Raises:
-        SystolabError: a size is out of range.
+        SystolabError: a size is out of range, or there is no such format or accumulator.
     """
 
     rows: int
@@ -346,6 +347,9 @@ class Array:
     block_scaled: bool = False
 
     def __post_init__(self) -> None:
+        for operand in ("act", "weight", "out"):
+            object.__setattr__(self, operand, get(getattr(self, operand)))
+        object.__setattr__(self, "accumulator", parse_accumulator(self.accumulator))
         for name, side in (("rows", self.rows), ("columns", self.cols)):
             if not 1 <= side <= MAX_SIDE:
                 raise SystolabError(f"Array {name} must be from 1 to {MAX_SIDE}, not {side}")

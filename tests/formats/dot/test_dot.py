@@ -189,5 +189,5 @@ def test_wrong_operands_are_refused() -> None:
         SystolabError, match="^Accumulator wrap:32,1 must have an lsb of at most 0 .*, not 1$"
     ):
         dot(good, good.T, INT8, INT8, Wrap(32, 1), 1)
-    with pytest.raises(SystolabError, match="rounds stochastically"):
+    with pytest.raises(SystolabError, match="must round in one way, not stochastically as e4m3fn"):
         dot(good, good.T, INT8, INT8, Float(get("e4m3fn:rounding=stochastic")), 1)

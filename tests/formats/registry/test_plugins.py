@@ -518,7 +518,7 @@ def test_what_others_write_is_told_in_our_words(spelling: str, hint: str) -> Non
     with pytest.raises(SystolabError) as error:
         get(spelling)
     said = str(error.value)
-    assert said.startswith("Format family must be a known one, not '")
+    assert said.startswith("Format family must be one of the known ones, not '")
     assert said.index(f"; {hint} (known: ") < said.index("adaptivfloat, adaptivfloat2022, bfloat16")
     written = hint.removeprefix("write ")
     if hint.startswith("write "):
