@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
 
 __all__ = ["FAULTS", "contained", "contained_method", "fault", "quiet"]
@@ -50,13 +51,27 @@ def contained(rule: str) -> Iterator[None]:
             raise SystolabError(f"{rule}, not raise {fault(error)}") from error
 
 
-def contained_method(method: Callable[..., Any], rule: str) -> Callable[..., Any]:
-    """An author's method of a format, contained; ``{}`` in the rule is the format's name."""
+def contained_method(
+    method: Callable[..., Any], rule: str, taken: Callable[[Any], Any] | None = None
+) -> Callable[..., Any]:
+    """An author's method of a format, contained.
+
+    Args:
+        method: the method; what is no function is returned as it is.
+        rule: what it breaks by a fault; ``{}`` is the format's name.
+        taken: what is made of its result, None where that breaks the rule.
+    """
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         with contained(rule.format(self.name)):
-            return method(self, *args, **kwargs)
+            result = method(self, *args, **kwargs)
+        if taken is None:
+            return result
+        made = taken(result)
+        if made is None:
+            raise SystolabError(f"{rule.format(self.name)}, not {shown(result)}")
+        return made
 
     return call if isinstance(method, FunctionType) else method
 

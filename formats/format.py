@@ -6,13 +6,13 @@ The two know each other: a format quantises to a tensor, a tensor says what its 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,7 @@ from systolab.formats.projection.projection import (
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.projection.stochastic import random_words
 from systolab.formats.scaling import quantization
-from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, magnitudes
+from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, as_scales, magnitudes
 from systolab.formats.sealed import Sealed, require_own
 from systolab.formats.short import representation
 from systolab.formats.switches import Switches
@@ -44,13 +44,14 @@ __all__ = ["Format", "QuantizedTensor"]
 
 _CHUNK = 1 << 16
 
-# What an author may override, and what it has to give; ``decode`` is called for all codes at once.
-_OVERRIDES = {
-    "encode": "encode of {} must give a code for every real number",
-    "rounding_bounds": "rounding_bounds of {} must give a bound for every pair",
-    "overflow_step": "overflow_step of {} must give a distance",
-    "scale_for": "scale_for of {} must give a scale for every magnitude",
-    "fit_scale": "fit_scale of {} must give scales for any data",
+# What an author may override: what it has to give, and what is made of that. ``decode`` is called
+# for all codes at once, by ``decoded``.
+_OVERRIDES: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
+    "encode": ("encode of {} must give a code for every real number", None),
+    "rounding_bounds": ("rounding_bounds of {} must give a bound for every pair", None),
+    "overflow_step": ("overflow_step of {} must give a distance", None),
+    "scale_for": ("scale_for of {} must give a positive binary32 for every magnitude", as_scales),
+    "fit_scale": ("fit_scale of {} must give positive binary32 scales for any data", as_scales),
 }
 
 
@@ -100,7 +101,7 @@ class Format(Sealed):
         for name, value in list(vars(cls).items()):
             require_own(cls, name)
             if name in _OVERRIDES and not cls.__module__.startswith("systolab."):
-                setattr(cls, name, contained_method(value, _OVERRIDES[name]))
+                setattr(cls, name, contained_method(value, *_OVERRIDES[name]))
 
     @abstractmethod
     def decode(self, code: int) -> float:

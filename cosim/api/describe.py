@@ -32,8 +32,8 @@ Options of every format:
   scale       none, pow2, binary32
   rule        of pow2 scales: floor, ceil, even, rceil
   block       elements that share a scale
-path/to/mine.py:MyFormat and binary{K}p{P}{s|u}{e|f} (IEEE P3109)
-are formats, too."""
+path/to/mine.py:MyFormat (a class of a file, which is executed) and
+binary{K}p{P}{s|u}{e|f} (IEEE P3109) are formats, too."""
 
 
 @dataclass(frozen=True, repr=False)

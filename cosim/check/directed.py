@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -162,12 +163,12 @@ def _long_loops(array: Array, data: Data, mode: Mode) -> Iterator[Case]:
 
 def _standing(kernel: Kernel, names: tuple[str, ...]) -> Kernel:
     """The kernel with some streams, and their block scales, at the same address throughout."""
-    streams = {
-        name.lower(): replace(old, loops=tuple((n, 0) for n, _ in old.loops))
-        for name, old in kernel.streams().items()
-        if name.removeprefix("S") in names
-    }
-    return replace(kernel, **streams)
+    for name, old in kernel.streams().items():
+        if name.removeprefix("S") in names:
+            still = replace(old, loops=tuple((n, 0) for n, _ in old.loops))
+            changed: dict[str, Any] = {name.lower(): still}
+            kernel = replace(kernel, **changed)
+    return kernel
 
 
 def _in_turn(array: Array, data: Data) -> Iterator[Case]:

@@ -45,7 +45,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_format(parser: argparse.ArgumentParser, name: str, *, default: str | None = None) -> None:
     """The number format: ``name`` is "format", an argument of its own, or "--format"."""
-    text = "number format, for example adaptivfloat:8,3 or my.py:MyFormat"
+    text = (
+        "number format, for example adaptivfloat:8,3, or my.py:MyFormat, a class of a Python file, "
+        "which is executed"
+    )
     if name == "format":
         parser.add_argument(name, metavar="F", help=text)
     elif default is None:

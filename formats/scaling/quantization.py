@@ -19,7 +19,7 @@ from systolab.formats.projection.odd import (
 )
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.scaling.quantizer import Quantizer
-from systolab.formats.scaling.scaling import check_axis, magnitudes
+from systolab.formats.scaling.scaling import as_scales, check_axis, magnitudes
 
 __all__ = ["Quantized", "Real", "as_real", "block_magnitudes", "quantize", "require_decided"]
 
@@ -141,23 +141,10 @@ def _quantize_blocks(
 
 
 def _checked(scale: ArrayLike) -> NDArray[np.float32]:
-    try:
-        given = np.asarray(scale)
-    except (ValueError, TypeError):  # ragged
-        given = np.array(None)
-    if given.dtype.kind not in "fiu":
-        raise SystolabError(f"Scale must be a positive finite number, not {shown(scale)}")
-    with np.errstate(over="ignore", under="ignore"):
-        checked = given.astype(np.float32)
-    bad = ~(np.isfinite(checked) & (checked > 0))
-    if bad.any():
-        value = given[bad].flat[0]
-        beyond = bool(np.isfinite(value) and value > 0)
-        raise SystolabError(
-            f"Scale must be a positive {'binary32' if beyond else 'finite number'}, "
-            f"not {value.item()!r}"
-        )
-    return checked
+    scales = as_scales(scale)
+    if scales is None:
+        raise SystolabError(f"Scale must be a positive binary32 number, not {shown(scale)}")
+    return scales
 
 
 def _broadcast(scale: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

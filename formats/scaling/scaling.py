@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import SystolabError
 
-__all__ = ["ScaleKind", "ScaleRule", "Scaling", "check_axis", "magnitudes"]
+__all__ = ["ScaleKind", "ScaleRule", "Scaling", "as_scales", "check_axis", "magnitudes"]
 
 _SMALLEST = 2.0**-126
 _LARGEST = 2.0**127
@@ -114,6 +114,19 @@ class Scaling:
             case ScaleRule.RCEIL:
                 carry = significand > float(np.frexp(top)[0])
         return base + carry.astype(np.int64)
+
+
+def as_scales(given: object) -> NDArray[np.float32] | None:
+    """Scales in binary32; None where one is not a positive binary32."""
+    try:
+        numbers = np.asarray(given)
+    except (ValueError, TypeError):  # ragged
+        return None
+    if numbers.dtype.kind not in "fiu":
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        scales = numbers.astype(np.float32)
+    return scales if (np.isfinite(scales) & (scales > 0)).all() else None
 
 
 def check_axis(x: NDArray[np.floating], axis: int) -> None:

@@ -61,21 +61,21 @@ SENTENCES: list[tuple[Any, str]] = [
     ),
     (
         lambda: sl.quantize(CODES, "int:8", scale="a"),
-        "Scale must be a positive finite number, not 'a'",
+        "Scale must be a positive binary32 number, not 'a'",
     ),
     (
         lambda: sl.quantize(CODES, "int:8", scale=RAGGED),
-        "Scale must be a positive finite number, not [[1, 2], [3]]",
+        "Scale must be a positive binary32 number, not [[1, 2], [3]]",
     ),
-    (lambda: sl.quantize(CODES, "int:8", scale=1e300), "Scale must be a positive binary32, not 1e"),
-    (lambda: sl.quantize(CODES, "int:8", scale=1e-60), "Scale must be a positive binary32, not 1e"),
+    (lambda: sl.quantize(CODES, "int:8", scale=1e300), "Scale must be a positive binary32 number"),
+    (lambda: sl.quantize(CODES, "int:8", scale=1e-60), "Scale must be a positive binary32 number"),
     (
         lambda: sl.quantize(CODES, "int:8", scale=np.nan),
-        "Scale must be a positive finite number, not nan",
+        "Scale must be a positive binary32 number, not nan",
     ),
     (
         lambda: sl.quantize(CODES, "int:8", scale=-1),
-        "Scale must be a positive finite number, not -1",
+        "Scale must be a positive binary32 number, not -1",
     ),
     (lambda: sl.loss(CODES, "int:8", axis="a", calibrate="max"), "Axis must be an integer, not"),  # type: ignore[arg-type]
     (

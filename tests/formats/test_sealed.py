@@ -22,6 +22,7 @@ from systolab.formats import (
     SystolabError,
     get,
 )
+from systolab.formats.scaling.calibration import Calibration
 
 
 class Table(Format):
@@ -334,3 +335,26 @@ def test_objects_are_checked_as_plugins_are(given: Any, message: str) -> None:
 
 def test_a_class_stands_for_its_instance() -> None:
     assert get(Steps) == Steps()
+
+
+@pytest.mark.parametrize("given", [None, 0.0, [-1.0], "1", np.inf, 1e300])
+def test_scales_of_an_authors_rule_are_checked(given: Any) -> None:
+    class Scaled(Table):
+        scaling = Scaling(ScaleKind.BINARY32)
+
+        def scale_for(self, amax: Any) -> Any:
+            return given
+
+    fmt = Scaled(VALUES)
+    for fit in (lambda: fmt.quantize([1.0]), lambda: calibrated(fmt).scale()):
+        with pytest.raises(SystolabError) as error:
+            fit()
+        assert str(error.value) == (
+            f"scale_for of Scaled must give a positive binary32 for every magnitude, not {given!r}"
+        )
+
+
+def calibrated(fmt: Format) -> Calibration:
+    calibration = Calibration(fmt, "mse")
+    calibration.observe([1.0, -2.0])
+    return calibration

@@ -158,3 +158,14 @@ def test_quantize_refuses_other_arrays(capsys: pytest.CaptureFixture[str], tmp_p
     np.savez(tmp_path / "x.npz", a=np.zeros(2))
     arguments[1] = str(tmp_path / "x.npz")
     assert "must hold one array, not an archive" in output(capsys, *arguments, status=2)
+
+
+@pytest.mark.parametrize("command", ["check", "map", "quantize", "rtl", "run", "show"])
+def test_help_says_that_a_file_is_executed(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "my.py:MyFormat, a class of a Python file, which is executed" in said

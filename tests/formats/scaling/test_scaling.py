@@ -140,7 +140,7 @@ def test_given_scales_are_checked() -> None:
     fmt = get("int:8")
     x = np.ones((2, 3), np.float32)
     for bad in (0.0, -1.0, np.inf, np.nan):
-        with pytest.raises(SystolabError, match="Scale must be a positive finite number, not"):
+        with pytest.raises(SystolabError, match="Scale must be a positive binary32 number, not"):
             fmt.quantize(x, scale=bad)
     with pytest.raises(SystolabError, match=r"broadcast to the shape \(2, 3\), not have"):
         fmt.quantize(x, scale=np.ones(2, np.float32))
