@@ -63,6 +63,12 @@ class Block:
     text: str
 
     @property
+    def place(self) -> str:
+        """Page and line, for people."""
+        inside = self.page.is_relative_to(ROOT)
+        return f"{self.page.relative_to(ROOT) if inside else self.page}:{self.line}"
+
+    @property
     def commands(self) -> str:
         """The lines to run, without their prompts."""
         words = self.text.partition("$ ")[2]
@@ -94,8 +100,10 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README and all documents."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    """README, all documents, and the README of every example and of the benchmarks."""
+    documents = sorted((ROOT / "docs").glob("*.md"))
+    examples = sorted((ROOT / "examples").glob("*/README.md"))
+    return [ROOT / "README.md", *documents, *examples, ROOT / "benchmarks" / "README.md"]
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -136,7 +144,7 @@ class Workplace:
         wanted = int(block.options.get("exit", "0"))
         if status != wanted:
             raise RuntimeError(
-                f"{block.page.name}:{block.line}: {block.commands!r} must end with status "
+                f"{block.place}: {block.commands!r} must end with status "
                 f"{wanted}, not {status}: {output}"
             )
         printed = "\n".join(line.rstrip() for line in output.splitlines())
@@ -234,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pages", nargs="*", type=Path, help="README and all documents without")
+    parser.add_argument("pages", nargs="*", type=Path, help="all without")
     parser.add_argument("--check", action="store_true", help="write nothing")
     args = parser.parse_args(arguments)
     stale: list[Block] = []
@@ -242,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = _refresh(page.resolve(), args.check)
         for block in found:
             what = "is stale" if args.check else "refreshed"
-            print(f"{block.page.name}:{block.line}: {what}: {block.commands}", flush=True)
+            print(f"{block.place}: {what}: {block.commands}", flush=True)
         stale += found
     return 1 if args.check and stale else 0
 

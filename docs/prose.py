@@ -1,4 +1,4 @@
-"""Keeps the prose of the documents within 100 columns: ``python docs/prose.py``.
+"""Keeps the prose of the documents within 100 columns: ``python -m docs.prose``.
 
 A paragraph or list item with a longer line is filled anew; one without is left as its author broke
 it. Tables, code and headings are not prose. A link's text may be broken, its target and inline code
@@ -15,16 +15,11 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-__all__ = ["PAGES", "WIDTH", "long_lines", "main", "wrapped"]
+from docs.output import pages
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["WIDTH", "long_lines", "main", "wrapped"]
+
 WIDTH = 100
-PAGES = (
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "examples").glob("*/README.md")),
-    ROOT / "benchmarks" / "README.md",
-)
 
 _MARKER = re.compile(r"[ >]*(?:(?:[-*+]|\d+[.)]) +)?")
 # Inline code; else what has no blank, a link's target with its optional title included.
@@ -93,15 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pages", nargs="*", type=Path, help="README and all documents without")
+    parser.add_argument("pages", nargs="*", type=Path, help="all without")
     parser.add_argument("--check", action="store_true", help="write nothing")
     args = parser.parse_args(arguments)
     found = False
-    for page in args.pages or PAGES:
+    for page in args.pages or pages():
         text = page.read_text(encoding="utf-8")
         for line in long_lines(text):
             found = True
-            print(f"{page.name}:{line}: {'is longer than' if args.check else 'within'} {WIDTH}")
+            print(f"{page}:{line}: {'is longer than' if args.check else 'within'} {WIDTH}")
         if not args.check:
             page.write_text(wrapped(text), encoding="utf-8")
     return 1 if args.check and found else 0

@@ -20,19 +20,13 @@ from pathlib import Path
 import pytest
 
 import systolab
+from docs.output import ROOT, pages
 from systolab.cosim.cli import COMMANDS, parser
 
-ROOT = Path(__file__).parents[2]
 FOLDERS = ("formats", "rtl", "glenside", "cosim")
 TOP = (*FOLDERS, "benchmarks", "docs", "examples", "src", "tests")
 SUFFIXES = r"(?:py|md|ipynb|sv|v|c|cpp|h|svg|txt|toml|onnx)"
 
-PAGES = (
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "examples").glob("*/README.md")),
-    ROOT / "benchmarks" / "README.md",
-)
 SOURCES = tuple(
     path
     for pattern in ("*.py", "*.sv", "*.v", "*.c", "*.h", "*.cpp", "Makefile")
@@ -224,7 +218,7 @@ def wrong_tests(text: str) -> list[str]:
     return sorted({name for span in spans(text) for name in _TEST.findall(span)} - known_tests())
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_in_pages(path: Path) -> None:
     text = told(path)
     assert wrong_files(text, path) == []

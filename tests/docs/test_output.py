@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from docs import output
+from docs.output import ROOT
 
-
-def load() -> ModuleType:
-    """``docs/output.py``: a program beside the pages, no part of the package."""
-    spec = importlib.util.spec_from_file_location("docs_output", ROOT / "docs" / "output.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["docs_output"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-output = load()
 PAGES = [page for page in output.pages() if any(b.text for b in output.blocks(page))]
 
 
@@ -35,23 +20,23 @@ def printed(page: Path, slow: bool) -> Iterator[tuple[str, str, str]]:
             if "title" in block.options:
                 place.write(block)
             if block.language == "console" and (slow or not block.slow):
-                yield f"{page.name}:{block.line}", block.output, place.run(block)
+                yield block.place, block.output, place.run(block)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_output_is_not_stale(page: Path) -> None:
     for where, said, found in printed(page, slow=False):
         assert output.comparable(said) == output.comparable(found), f"{where}: make docs-output"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_slow_output_is_not_stale(page: Path) -> None:
     for where, said, found in printed(page, slow=True):
         assert output.comparable(said) == output.comparable(found), f"{where}: make docs-output"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page, one after the other as in a notebook."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -59,7 +44,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict[str, object] = {"__name__": "page", "__file__": str(tmp_path / "page.py")}
     for block in output.blocks(page):
         if block.language == "python":
-            exec(compile(block.text, f"{page.name}:{block.line}", "exec"), names)
+            exec(compile(block.text, block.place, "exec"), names)
 
 
 def test_times_are_no_difference() -> None:

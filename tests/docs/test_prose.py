@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from markdown_it import MarkdownIt
 
-ROOT = Path(__file__).parents[2]
+from docs import prose
+from docs.output import ROOT, pages
 
-
-def load() -> ModuleType:
-    """``docs/prose.py``: a program beside the pages, no part of the package."""
-    spec = importlib.util.spec_from_file_location("docs_prose", ROOT / "docs" / "prose.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["docs_prose"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-prose = load()
 LONG = "words and words and words " * 6  # 156 columns
 
 
@@ -34,10 +19,10 @@ def seen(text: str) -> str:
     return re.sub(r"\s+", " ", MarkdownIt("commonmark").enable("table").render(text))
 
 
-@pytest.mark.parametrize("page", prose.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_prose_is_within_the_width(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert prose.long_lines(text) == [], "python docs/prose.py"
+    assert prose.long_lines(text) == [], "python -m docs.prose"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The model opened through PyVerilator: the same instance from Python and in batches."""
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from systolab import formats
 from systolab.cosim.simulator.model import Model
-from systolab.formats.arithmetic.accumulator import Exact
+from systolab.formats.arithmetic.accumulator import Accumulator, Exact, Float32
 from systolab.rtl import values
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
@@ -52,10 +54,28 @@ def test_ports_clock_internals_and_waveform(array: Array, tmp_path: Path) -> Non
         sim.io.p_rsp_data_i = 0x0123456789ABCDEF
         assert int(sim.io.p_rsp_data_i) == 0x0123456789ABCDEF
         sim.stop_vcd_trace()
-        assert len(list(sim.internals)) > 0
     wave = (tmp_path / "wave.vcd").read_text()
     assert "$enddefinitions" in wave
     assert "rst_ni" in wave
+
+
+@pytest.mark.parametrize("accumulator", [Exact(), Float32()])
+def test_internals_are_those_of_the_page(array: Array, accumulator: Accumulator) -> None:
+    """The table in ``docs/pyverilator.md``, for either kind of mesh."""
+    page = (Path(__file__).parents[3] / "docs" / "pyverilator.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+_q(?:_N)?)`", page, re.MULTILINE)
+    other = ".g_pe." if accumulator == Exact() else ".g_int."
+    names = [name for name in rows if other not in name]
+    assert len(rows) == len(names) + 1 == 4
+    with Model(replace(array, accumulator=accumulator), python=True) as model:
+        assert model.python is not None
+        for name in names:
+            signal = model.python.internals.u_core
+            for part in (
+                name.replace("_N", "_2").replace("g_row_r.g_col_c", "g_row_1.g_col_0").split(".")
+            ):
+                signal = getattr(signal, part)
+            assert int(signal) == 0
 
 
 def test_two_instances_are_independent(array: Array) -> None:
