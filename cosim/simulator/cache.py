@@ -1,7 +1,8 @@
 """The cache of builds: entries by content, made whole under a lock or not at all.
 
-An entry is a directory. It is made beside its final place and renamed when complete, so an
-interrupted build leaves nothing that a later one would trust, and two at once both succeed.
+An entry is a directory. It is made beside its final place, sealed with digests and renamed when
+complete, so an interrupted build leaves nothing that a later one would trust, and two at once both
+succeed. What a builder left that was killed is removed when the next process starts.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from systolab.cosim.simulator.processes import open_files_error
+from systolab.cosim.simulator.trust import check_private, damage, seal
 from systolab.formats.errors import SystolabError
+from systolab.formats.files import read_regular
 
 __all__ = [
     "DESCRIPTION",
@@ -36,6 +43,9 @@ RUNTIMES = "runtime"
 
 _LOCKS = "locks"
 _PARTIAL = ".partial"
+_MAX_DESCRIPTION = 1 << 20  # bytes
+
+_collected: set[Path] = set()  # caches in which this process has looked for what was left
 
 
 def cache_directory() -> Path:
@@ -47,41 +57,147 @@ def cache_directory() -> Path:
     return Path(base).absolute() / "systolab"
 
 
-def cached(kind: str, key: str, witness: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
-    """Directory of an entry, made if it is not there, and whether it was."""
+def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+    """Directory of an entry, made if it is not there or damaged, and whether it was there.
+
+    Raises:
+        SystolabError: the cache cannot be written, is somebody else's or can be written by others,
+            or what ``make`` raises.
+    """
     root = cache_directory()
     final = root / kind / key
-    if (final / witness).is_file():
-        with suppress(OSError):  # a cache that cannot be written may still be used
-            os.utime(final)
-        return final, True
     try:
-        (root / kind).mkdir(parents=True, exist_ok=True)
+        _collect(root)
+        if _state(root, final) == "":
+            with suppress(OSError):  # a cache that cannot be written may still be used
+                os.utime(final)
+            return final, True
+        _make_folder(root / kind)
         with _lock(root, f"{kind}-{key}"):
-            if (final / witness).is_file():
+            state = _state(root, final)
+            if state == "":
                 return final, True
-            temporary = root / kind / f"{key}{_PARTIAL}"
-            for stale in (temporary, final):
-                shutil.rmtree(stale, ignore_errors=True)
-            temporary.mkdir()
+            if state is not None:
+                print(
+                    f"systolab: build cache entry {final} is damaged ({state}): built again",
+                    file=sys.stderr,
+                )
+            for stale in (final, *final.parent.glob(f"{key}*{_PARTIAL}")):
+                _remove(stale)
+            temporary = Path(tempfile.mkdtemp(_PARTIAL, f"{key}.", final.parent))
             try:
                 make(temporary)
+                seal(temporary)
                 temporary.rename(final)
             finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                _remove(temporary)
     except OSError as error:
         raise _storage_error(root, error) from error
     return final, False
 
 
+def _state(root: Path, final: Path) -> str | None:
+    """What is wrong with an entry, "" if nothing; None where there is none.
+
+    Raises:
+        SystolabError: the cache or the entry is somebody else's, writable by others or a link.
+    """
+    try:
+        for folder in (root, final.parent):
+            check_private(folder, folder.stat())
+        status = final.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        raise SystolabError(
+            f"Build cache entry must be a directory of its own, not a link: {final}; remove it"
+        )
+    check_private(final, status)
+    return damage(final) if stat.S_ISDIR(status.st_mode) else "it is no directory"
+
+
 @contextmanager
 def _lock(root: Path, name: str, wait: bool = True) -> Iterator[None]:
-    """Hold an entry's lock; raises BlockingIOError where it is taken and ``wait`` is false."""
+    """Hold an entry's lock; raises BlockingIOError where it is taken and ``wait`` is false.
+
+    The lock's file is there only while it is held: nothing is left behind.
+    """
     folder = root / _LOCKS
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+    _make_folder(folder)
+    path = folder / name
+    while True:
+        handle = _open_lock(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(path, handle):
+                yield
+                path.unlink(missing_ok=True)
+                return
+            # Its holder has removed it meanwhile: it is nobody's lock any more.
+        finally:
+            os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock, without following a link or changing what is there."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        handle = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return handle
+        os.close(handle)
+    raise SystolabError(
+        f"Lock of the build cache must be a regular file, not a link or anything else: {path}; "
+        f"remove it"
+    )
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder that only the user can use, unless it is there; then it must be the user's."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    for folder in (path.parent, path):
+        check_private(folder, folder.stat())
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever is at a path, as far as that is possible."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _collect(root: Path) -> None:
+    """Remove what builders left that were killed: once in a process, as far as possible."""
+    if root in _collected:
+        return
+    _collected.add(root)
+    # A lock that can be taken has no living holder.
+    with suppress(OSError, SystolabError):
+        for kind in (MODELS, RUNTIMES):
+            for folder in (root / kind).glob(f"*{_PARTIAL}"):
+                with suppress(BlockingIOError), _lock(root, _lock_name(folder), wait=False):
+                    _remove(folder)
+        for path in (root / _LOCKS).iterdir():
+            with suppress(BlockingIOError), _lock(root, path.name, wait=False):
+                pass
+
+
+def _lock_name(folder: Path) -> str:
+    return f"{folder.parent.name}-{folder.name.partition('.')[0]}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +206,7 @@ class CachedBuild:
 
     Attributes:
         key: hash of everything that went in.
-        description: what was built.
+        description: what was built; empty where that cannot be read.
         size: bytes.
         used: time of the last use, seconds since the epoch.
     """
@@ -102,16 +218,30 @@ class CachedBuild:
 
 
 def cached_builds() -> list[CachedBuild]:
-    """Models in the cache, the last used first."""
+    """Models in the cache, the last used first.
+
+    Raises:
+        SystolabError: the cache is somebody else's, or writable by others.
+    """
     builds = []
     for folder in _entries(MODELS):
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            used = folder.stat().st_mtime
-        except (OSError, ValueError):
-            continue  # being made, or just removed
-        builds.append(CachedBuild(folder.name, description, _size(folder), used))
+            used = folder.lstat().st_mtime
+            size = _size(folder)
+        except OSError:
+            continue  # just removed
+        if folder.suffix != _PARTIAL:
+            builds.append(CachedBuild(folder.name, _description(folder), size, used))
     return sorted(builds, key=lambda build: (-build.used, build.key))
+
+
+def _description(folder: Path) -> dict[str, object]:
+    path = folder / DESCRIPTION
+    try:
+        found = json.loads(read_regular(path, f"File {path}", _MAX_DESCRIPTION))
+    except (SystolabError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def prune(age: float) -> tuple[int, int]:
@@ -131,11 +261,11 @@ def prune(age: float) -> tuple[int, int]:
         for kind in (MODELS, RUNTIMES):
             for folder in _entries(kind):
                 partial = folder.suffix == _PARTIAL
-                if not partial and time.time() - folder.stat().st_mtime < age:
+                if not partial and time.time() - folder.lstat().st_mtime < age:
                     continue
-                with suppress(BlockingIOError), _lock(root, f"{kind}-{folder.stem}", wait=False):
+                with suppress(BlockingIOError), _lock(root, _lock_name(folder), wait=False):
                     size = _size(folder)
-                    shutil.rmtree(folder)
+                    _remove(folder)
                     freed += size
                     count += kind == MODELS and not partial
     except OSError as error:
@@ -144,17 +274,27 @@ def prune(age: float) -> tuple[int, int]:
 
 
 def _entries(kind: str) -> list[Path]:
-    folder = cache_directory() / kind
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    root = cache_directory()
+    folder = root / kind
+    try:
+        for each in (root, folder):
+            check_private(each, each.stat())
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _storage_error(root, error) from error
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
 def _storage_error(root: Path, error: OSError) -> SystolabError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SystolabError(f"Build cache must have free disk space, not a full disk: {root}")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return open_files_error()
     return SystolabError(
         f"Build cache must be a writable directory, not {root} ({error.strerror}); "
         f"SYSTOLAB_CACHE chooses another"

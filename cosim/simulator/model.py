@@ -23,7 +23,7 @@ from systolab.rtl.kernel.kernel import Array
 from systolab.rtl.timing import timing
 from systolab.rtl.timing.traffic import Traffic
 
-__all__ = ["Execution", "HardwareFaultError", "Model", "Waveform", "load_library"]
+__all__ = ["Execution", "HardwareFaultError", "Model", "Waveform"]
 
 _STREAMS = {1: "A", 2: "W", 3: "O"}  # faults of native/job.h by the stream they are of
 _HANG = 4
@@ -165,12 +165,13 @@ class Model:
         options = Options(trace=trace, wrap=wrap, mutants=mutant is not None)
         self.build: Build = build(hardware(array) if sources is None else sources, options)
         self._trace = trace
-        self._library = load_library(self.build.library)
+        self._library = self.build.load()
+        _declare(self._library)
         if mutant is not None:
             self._library.systolab_select_mutant(mutant)
         self._lock = threading.Lock()
         self._random_registers = random_registers
-        self.python = open_model(self.build.library) if python else None
+        self.python = open_model(self._library._name) if python else None
         self._handle: int | None = (
             self._library.systolab_attach(handle(self.python))
             if self.python is not None
@@ -322,9 +323,8 @@ class Model:
         return HardwareFaultError(stream, text, cycle, memory)
 
 
-def load_library(path: Path) -> ctypes.CDLL:
-    """Load a model's library and declare its batch entry points."""
-    library = ctypes.CDLL(str(path))
+def _declare(library: ctypes.CDLL) -> None:
+    """Declare the batch entry points of a model's library."""
     library.systolab_new.argtypes = (ctypes.c_int, ctypes.c_uint64)
     library.systolab_new.restype = ctypes.c_void_p
     library.systolab_attach.argtypes = (ctypes.c_void_p,)
@@ -333,7 +333,6 @@ def load_library(path: Path) -> ctypes.CDLL:
     library.systolab_delete.restype = None
     library.systolab_run.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Job))
     library.systolab_run.restype = ctypes.c_int32
-    return library
 
 
 def _codes(memory: Codes, bits: int) -> Codes:

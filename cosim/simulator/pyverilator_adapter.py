@@ -78,17 +78,20 @@ def wrapper_source(generated: Path, top: str) -> str:
     return _FINISH.sub("", text)
 
 
-def open_model(library: Path) -> PyVerilator:
+def open_model(library: str) -> PyVerilator:
     """A PyVerilator object on a model that was built with tracing.
 
     Ports are under ``io``, signals that matter under ``internals``; ``clock``, ``start_vcd_trace``
     and the rest work as PyVerilator documents them. The clock is ``clk_i``.
+
+    Args:
+        library: name under which the model's library is loaded already.
     """
     _provide_tclwrapper()
     from pyverilator import PyVerilator
     from pyverilator.pyverilator import Clock
 
-    sim = PyVerilator(str(library))
+    sim = PyVerilator(library)
     if sim.clock is None:
         sim.clock = Clock(sim.io.clk_i)
     return sim

@@ -127,7 +127,7 @@ class Units:
         if array.block_scaled:
             defines["BLOCK_SCALED"] = 1
         built = build_library(files, _TOP, _DRIVER, defines, description)
-        self._library = ctypes.CDLL(str(built.library))
+        self._library = built.load()
         self._library.units_new.restype = ctypes.c_void_p
         self.renew(mutant)
 

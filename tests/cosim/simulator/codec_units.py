@@ -44,7 +44,7 @@ class CodecUnits:
         self.decoders, self.encoders = list(decoders), list(encoders)
         files = sources(decoders, encoders)
         built = build_library(files, TOP, DRIVER, {}, {"codecs": self.decoders})
-        self._library = ctypes.CDLL(str(built.library))
+        self._library = built.load()
         self._library.codecs_new.restype = ctypes.c_void_p
         self._handle = ctypes.c_void_p(self._library.codecs_new())
 

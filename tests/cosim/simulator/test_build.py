@@ -12,38 +12,10 @@ import pytest
 
 from systolab.cosim.cli import main
 from systolab.cosim.simulator import build as module
-from systolab.cosim.simulator.build import Build, build_library
-from systolab.cosim.simulator.cache import cache_directory, cached_builds, prune
+from systolab.cosim.simulator.build import build_library
+from systolab.cosim.simulator.cache import cached_builds, prune
 from systolab.formats.errors import SystolabError
-
-SOURCE = """module tiny (input logic clk_i, input logic d_i, output logic q_o);
-  always_ff @(posedge clk_i) q_o <= {value} ^ d_i;
-endmodule
-"""
-DRIVER = """#include "Vtiny.h"
-extern "C" int answer() { return 42; }
-"""
-
-
-def small_build(folder: Path, value: str = "1'b0", trace: bool = False) -> Build:
-    """A model that builds quickly."""
-    driver = folder / "driver.cpp"
-    if not driver.exists():  # rewriting it would change it under another builder's eyes
-        driver.write_text(DRIVER)
-    files = {"tiny.sv": SOURCE.replace("{value}", value)}
-    return build_library(files, "tiny", driver, {}, {"what": "tiny"}, trace=trace)
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache that shares the compiled runtime with the user's, as it takes seconds."""
-    runtime = cache_directory() / "runtime"
-    small_build(tmp_path)  # makes sure that there is one
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    (folder / "runtime").symlink_to(runtime)
-    monkeypatch.setenv("SYSTOLAB_CACHE", str(folder))
-    return folder
+from tests.cosim.simulator.tiny import SOURCE, small_build
 
 
 def test_the_second_build_is_cached_and_leaves_nothing_behind(cache: Path, tmp_path: Path) -> None:
@@ -51,6 +23,7 @@ def test_the_second_build_is_cached_and_leaves_nothing_behind(cache: Path, tmp_p
     assert not first.cached
     assert first.library.is_file()
     assert sorted(path.name for path in first.directory.iterdir()) == [
+        "SHA256SUMS",
         "build.json",
         "model.so",
         "sv",
@@ -96,7 +69,7 @@ def test_two_builders_at_once_both_succeed(cache: Path, tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tests.cosim.simulator.test_build import small_build\n"
+        "from tests.cosim.simulator.tiny import small_build\n"
         "done = small_build(Path(sys.argv[1]))\n"
         "print(done.library.stat().st_size, done.cached)\n"
     )
