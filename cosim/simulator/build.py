@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _LIBRARY = "model.so"
+_WIDEST = "1000000"  # bits of a signal whose toggles are counted: all there are
 
 _DRIVER = Path(__file__).parent / "native" / "driver.cpp"
 _ADAPTER = Path(__file__).parent / "pyverilator_adapter.py"
@@ -53,7 +54,6 @@ _COMPILE = (
     "-fno-gnu-unique",  # else all models in a process share the runtime's statics, also at exit
     "-w",
     "-DVERILATOR=1",
-    "-DVM_COVERAGE=0",
     "-DVM_SC=0",
     "-DVM_TIMING=0",
     "-DVM_TRACE_FST=0",
@@ -125,11 +125,13 @@ class Options:
         trace: VCD tracing.
         wrap: with tracing also PyVerilator's entry points.
         mutants: the sources are a mutant schema, whose faults are selected at run time.
+        coverage: lines and toggles are counted, and the sources name the points they reach.
     """
 
     trace: bool = False
     wrap: bool = True
     mutants: bool = False
+    coverage: bool = False
 
 
 def build(hardware: Hardware, options: Options = Options()) -> Build:
@@ -147,6 +149,7 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         "OUT_BITS": array.out.bits,
         **({"BLOCK_SCALED": 1} if array.block_scaled else {}),
         **({"SYSTOLAB_MUTANTS": 1} if options.mutants else {}),
+        **({"SYSTOLAB_COVERAGE": 1} if options.coverage else {}),
     }
     description = {
         "array": array.name,
@@ -165,6 +168,7 @@ def build(hardware: Hardware, options: Options = Options()) -> Build:
         description,
         trace=options.trace,
         wrap=options.trace and options.wrap,
+        coverage=options.coverage,
     )
 
 
@@ -177,6 +181,7 @@ def build_library(
     *,
     trace: bool = False,
     wrap: bool = False,
+    coverage: bool = False,
 ) -> Build:
     """Verilate sources and compile them with a driver into a shared library, through the cache.
 
@@ -188,6 +193,7 @@ def build_library(
         description: stored beside the library, for people.
         trace: with VCD tracing.
         wrap: with PyVerilator's entry points.
+        coverage: with counters of lines and toggles.
 
     Raises:
         SystolabError: as ``build``.
@@ -201,7 +207,7 @@ def build_library(
         *(f"{header.name}\0{header.read_text(encoding='utf-8')}" for header in headers),
         Path(__file__).read_text(encoding="utf-8"),
         _ADAPTER.read_text(encoding="utf-8"),
-        json.dumps([top, dict(defines), trace, wrap, tools.versions]),
+        json.dumps([top, dict(defines), trace, wrap, coverage, tools.versions]),
     ):
         state.update(f"{len(part)}\0{part}".encode())
     key = state.hexdigest()[:32]
@@ -211,11 +217,12 @@ def build_library(
         fill(sources, files)
         generated = directory / "cpp"
         generated.mkdir()
+        inputs = [sources / name for name in files]
         threads = max(2, len(os.sched_getaffinity(0)))
         # An error ends the processes before the threads that wait for them.
         with ThreadPoolExecutor(threads) as pool, Processes(_TIME_LIMIT) as processes:
-            runtime = pool.submit(_runtime, tools, processes, trace)
-            _verilate(tools, processes, [sources / name for name in files], top, generated, trace)
+            runtime = pool.submit(_runtime, tools, processes, trace, coverage)
+            _verilate(tools, processes, inputs, top, generated, trace, coverage)
             units = sorted(generated.glob("*.cpp"))
             own = (driver, *headers)
             fill(generated, {path.name: path.read_text(encoding="utf-8") for path in own})
@@ -227,6 +234,7 @@ def build_library(
                     generated, {"pyverilator_wrapper.cpp": wrapper_source(generated, top)}
                 )
             flags = [f"-D{name}={value}" for name, value in defines.items()]
+            flags.append(f"-DVM_COVERAGE={coverage:d}")
             # A model that only draws waveforms runs some thousand cycles: its build is what takes
             # time, a third of it as one unit that is not optimised.
             everything = _SLOW if trace and not wrap else None
@@ -352,10 +360,13 @@ def _verilate(
     top: str,
     directory: Path,
     trace: bool,
+    coverage: bool,
 ) -> None:
     command = [str(tools.verilator), *_VERILATE, "--top-module", top, "--Mdir", str(directory)]
     if trace:
         command += ["--trace-vcd", "--trace-structs"]
+    if coverage:
+        command += ["--coverage-line", "--coverage-toggle", "--coverage-max-width", _WIDEST]
     command += map(str, sources)
     processes.run(command, directory, {"VERILATOR_ROOT": str(tools.root)})
 
@@ -401,15 +412,17 @@ def _machine(path: Path) -> bytes | None:
     return head[4:6] + head[18:] if len(head) == 20 and head.startswith(b"\x7fELF") else None
 
 
-def _runtime(tools: _Tools, processes: Processes, trace: bool) -> Path:
+def _runtime(tools: _Tools, processes: Processes, trace: bool, coverage: bool) -> Path:
     """Object file of the Verilator runtime."""
     names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
+    names += ["verilated_cov"] if coverage else []
     text = "".join(f'#include "{name}.cpp"\n' for name in names)
     state = hashlib.sha256(json.dumps([text, _COMPILE, _RUNTIME, tools.versions]).encode())
 
     def make(directory: Path) -> None:
         (unit,) = fill(directory, {"runtime.cpp": text})
-        _compile(tools, processes, unit, _RUNTIME, directory, trace)
+        flags = [f"-DVM_COVERAGE={coverage:d}"]
+        _compile(tools, processes, unit, _RUNTIME, directory, trace, flags)
 
     directory, _ = cached(RUNTIMES, state.hexdigest()[:32], make)
     return directory / "runtime.o"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import Build, Options, build
 from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
@@ -155,6 +158,7 @@ class Model:
         wrap: bool = True,
         sources: Hardware | None = None,
         mutant: int | None = None,
+        coverage: bool = False,
     ) -> None:
         if not isinstance(array, Array):
             raise SystolabError(
@@ -162,7 +166,7 @@ class Model:
             )
         self.array = array
         trace = trace or python
-        options = Options(trace=trace, wrap=wrap, mutants=mutant is not None)
+        options = Options(trace=trace, wrap=wrap, mutants=mutant is not None, coverage=coverage)
         self.build: Build = build(hardware(array) if sources is None else sources, options)
         self._trace = trace
         self._library = self.build.load()
@@ -288,6 +292,28 @@ class Model:
             if self._handle is None:
                 raise SystolabError("Model must be open to run a kernel, not closed")
             self._library.systolab_run(self._handle, ctypes.byref(job))
+
+    def covered(self, sizes: Sequence[int]) -> list[NDArray[np.uint64]]:
+        """How often the points of each group were reached, by all instances of the build.
+
+        Args:
+            sizes: how many points each group has.
+        """
+        found = []
+        for group, size in enumerate(sizes):
+            counts = np.zeros(size, np.uint64)
+            self._library.systolab_covered(
+                ctypes.c_int(group), ctypes.c_uint64(size), ctypes.c_void_p(counts.ctypes.data)
+            )
+            found.append(counts)
+        return found
+
+    def counted(self) -> str:
+        """Lines and toggles of this instance, as Verilator writes them."""
+        with self._lock, tempfile.TemporaryDirectory(prefix="systolab-coverage-") as folder:
+            path = Path(folder) / "coverage.dat"
+            self._library.systolab_write_coverage(ctypes.c_void_p(self._handle), str(path).encode())
+            return path.read_text(encoding="utf-8", errors="replace")
 
     def close(self) -> None:
         """Free the instance."""

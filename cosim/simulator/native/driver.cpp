@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "Vsystolab_top.h"
+#include "coverage.h"
 #include "job.h"
 #include "memory.h"
 #include "monitor.h"
@@ -91,6 +92,9 @@ class Driver {
   }
 
   int32_t run(SystolabJob* job);
+#ifdef SYSTOLAB_COVERAGE
+  void write_coverage(const char* path) { context_->coveragep()->write(path); }
+#endif
 
  private:
   void idle() {
@@ -359,6 +363,7 @@ int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks, bool 
         uint32_t word;
         std::memcpy(&word, &data[lane * OUT_BITS / 8], 4);
         if (clocks) continue;
+        cover_end(3, base + lane + 1 == job->o_size);
         out[base + lane] = (word >> (lane * OUT_BITS % 8)) & ((1u << OUT_BITS) - 1);
       }
     }
@@ -370,6 +375,15 @@ int32_t Driver::attempt(SystolabJob* job, Random* random, uint64_t clocks, bool 
       if (found != kObeyed) violate(job, found, cycle);
     }
 
+    if (!clocks) {
+      cover_end(0, a_request && top_->a_req_ready_i && a_lines.last(a_line));
+      cover_end(1, w_request && top_->w_req_ready_i && w_lines.last(w_line));
+      cover_end(2, p_request && top_->p_req_ready_i && p_index + 1 == job->p_size);
+#if BLOCK_SCALED
+      cover_end(4, sa_request && top_->sa_req_ready_i && sa_index + 1 == job->a_scale_size);
+      cover_end(5, sw_request && top_->sw_req_ready_i && sw_index + 1 == job->w_scale_size);
+#endif
+    }
     a.clock(a_request, a_taken, a_line);
     w.clock(w_request, w_taken, w_line);
     p.clock(p_request, p_taken, p_index);
@@ -410,5 +424,11 @@ void systolab_delete(void* driver) { delete static_cast<Driver*>(driver); }
 int32_t systolab_run(void* driver, SystolabJob* job) {
   return static_cast<Driver*>(driver)->run(job);
 }
+
+#ifdef SYSTOLAB_COVERAGE
+void systolab_write_coverage(void* driver, const char* path) {
+  static_cast<Driver*>(driver)->write_coverage(path);
+}
+#endif
 
 }  // extern "C"

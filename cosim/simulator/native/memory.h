@@ -41,6 +41,7 @@ class Lines {
     }
   }
   bool inside(uint64_t line) const { return line * LINE < size_; }
+  bool last(uint64_t line) const { return (line + 1) * LINE >= size_; }
   template <class Port>
   void read(uint64_t line, Port& port) const {
     static_assert(sizeof(Port) >= kBytes, "a line fits its port");

@@ -1,0 +1,1 @@
+"""What the check's runs reach in the RTL: points, lines, toggles."""
