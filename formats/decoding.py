@@ -47,7 +47,7 @@ def decoded(fmt: _Decoder, codes: Iterable[int]) -> NDArray[np.float64]:
 
 def _number(name: str, code: int, value: Any) -> float:
     """Another library's number, or Python's integers and fractions, as a float."""
-    if isinstance(value, str | bytes) or not hasattr(value, "__float__") or np.ndim(value) != 0:
+    if not hasattr(value, "__float__") or np.ndim(value) != 0:
         raise SystolabError(f"decode({code:#x}) of {name} must return a number, not {shown(value)}")
     number = float(value)
     if number != value and number == number:

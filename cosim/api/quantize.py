@@ -134,7 +134,7 @@ def _operand(
             raise SystolabError(
                 Parameter(name), f" must be left to the quantised tensor, not {format!r}"
             )
-        return operand.codes, get(operand.format)
+        return operand.codes, operand.format
     if format is None:
         raise SystolabError(Parameter(name), " must say what the codes mean; it is missing")
     return operand, get(format)

@@ -94,7 +94,9 @@ def load_codebook(path: str) -> TableFormat:
             lines = [line.partition("#")[0] for line in file.read_text("utf-8").splitlines()]
             items = [item for line in lines for item in line.split(",") if item.strip()]
             values = np.array([float(item) for item in items])
-    except (OSError, ValueError, TypeError, EOFError, MemoryError) as error:
+    except SystolabError:
+        raise
+    except Exception as error:  # a damaged header ends in errors of NumPy's choice
         reason = error.strerror if isinstance(error, OSError) else error
         raise SystolabError(f"Codebook file {path!r} cannot be read: {reason}") from error
     return TableFormat(values, f"codebook:{path}")

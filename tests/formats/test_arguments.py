@@ -20,6 +20,8 @@ from systolab.formats.scaling.calibration import Calibration, CalibrationMethod
 
 INT8 = get("int:8")
 CODES = np.arange(6, dtype=np.uint8).reshape(2, 3)
+HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,)}"
+HUGE = b"\x93NUMPY\1\0" + len(HEADER).to_bytes(2, "little") + HEADER
 RAGGED: Any = [[1, 2], [3]]
 
 
@@ -228,6 +230,8 @@ def test_methods_of_calibration_may_be_spelt(method: CalibrationMethod) -> None:
     ("name", "content", "message"),
     [
         ("a.npy", b"", r"^Codebook file .* cannot be read: "),
+        ("a.npy", HUGE, r"^Codebook file .* cannot be read: Unable to allocate "),
+        ("a.npy", b"\x93NUMPY\1\0\4\0{'a\n", r"^Codebook file .* cannot be read: "),
         ("a.npy", b"PK\3\4 an archive", r"^Codebook file .* cannot be read: "),
         ("a.csv", b"", r"^Codebook .*a\.csv must be a list of 2, 4, .*, not of shape \(0,\)$"),
         ("a.csv", b"\xff\xfe", r"^Codebook file .* cannot be read: "),
