@@ -49,12 +49,22 @@ _collected: set[Path] = set()  # caches in which this process has looked for wha
 
 
 def cache_directory() -> Path:
-    """Root of the build cache: ``$SYSTOLAB_CACHE``, else ``systolab`` in the user's cache."""
-    explicit = os.environ.get("SYSTOLAB_CACHE")
-    if explicit:
-        return Path(explicit).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "systolab"
+    """Root of the build cache: ``$SYSTOLAB_CACHE``, else ``systolab`` in the user's cache.
+
+    Raises:
+        SystolabError: it is relative to a working directory that is gone, or there is no home.
+    """
+    try:
+        explicit = os.environ.get("SYSTOLAB_CACHE")
+        if explicit:
+            return Path(explicit).absolute()
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        return Path(base).absolute() / "systolab"
+    except (OSError, RuntimeError) as error:  # no working directory, or no home
+        raise SystolabError(
+            f"Build cache must have a place, which cannot be told here ({error}): "
+            f"SYSTOLAB_CACHE gives it one by an absolute path"
+        ) from error
 
 
 def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
@@ -130,8 +140,11 @@ def _lock(root: Path, name: str, wait: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_at(path, handle):
-                yield
-                path.unlink(missing_ok=True)
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):  # the next process to look collects it
+                        path.unlink()
                 return
             # Its holder has removed it meanwhile: it is nobody's lock any more.
         finally:
