@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from systolab.cosim.network.report import batch_facts
 from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
@@ -17,6 +18,7 @@ from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.language.term import Term
 from systolab.glenside.language.text import layout
 from systolab.glenside.network.network import Network
+from systolab.glenside.onnx.dimensions import Dims
 from systolab.glenside.onnx.importer import load
 from systolab.glenside.program import CopyStep, HostStep, KernelStep, Program, Step
 from systolab.glenside.rules.rulebook import BY_NAME
@@ -38,6 +40,7 @@ def compile(
     *,
     out_format: FormatLike | None = None,
     accumulator: AccumulatorLike | None = None,
+    dims: Dims | None = None,
     knowledge: Knowledge | None = None,
 ) -> Program:
     """Compile a network: kernels, dataflows and layouts of least total cycles.
@@ -55,13 +58,17 @@ def compile(
         out_format: format that the array writes; None: as ``format``, bfloat16 where that is
             block-scaled.
         accumulator: how products are summed; None: exactly.
+        dims: sizes of dynamic dimensions of inputs, ``{"N": 8}`` or ``"N=8"``; a batch without one
+            is 1.
         knowledge: what earlier compilations for this array learnt; grows.
 
     Raises:
         SystolabError: an argument cannot be used, or the knowledge belongs to another array.
     """
     machine = make_array(array, format, out_format=out_format, accumulator=accumulator)
-    return compile_network(load(model), machine, knowledge, read_through=not machine.block_scaled)
+    return compile_network(
+        load(model, dims=dims), machine, knowledge, read_through=not machine.block_scaled
+    )
 
 
 def map(
@@ -71,6 +78,7 @@ def map(
     array: ArrayLike = "16x16",
     out_format: FormatLike | None = None,
     accumulator: AccumulatorLike | None = None,
+    dims: Dims | None = None,
     knowledge: str | Path | None = None,
 ) -> MapReport:
     """Compile a network and report what was chosen for every layer, with the alternatives.
@@ -87,6 +95,7 @@ def map(
         out_format: format that the array writes; None: as ``format``, bfloat16 where that is
             block-scaled.
         accumulator: how products are summed; None: exactly.
+        dims: as for ``compile``.
         knowledge: a file; what it knows is used, and what is learnt is added to it.
 
     Raises:
@@ -99,7 +108,7 @@ def map(
         check_file(file)
     if file is not None and file.exists():
         known = Knowledge.load(file, machine)
-    program = compile(model, machine, knowledge=known)
+    program = compile(model, machine, dims=dims, knowledge=known)
     if file is not None:
         known.save(file)
     return MapReport(program)
@@ -141,6 +150,7 @@ class MapReport(Shown):
         macs = sum(step.macs for step in program.kernels)
         use = macs / (program.cycles * places or 1)
         facts = [
+            *batch_facts(program.network.assumed),
             ("total", f"{program.cycles:,} cycles, {use:.1%} PE use"),
             *(
                 (name, f"{cycles:,} cycles, {cycles / (program.cycles or 1):.3f} times as many")
@@ -166,6 +176,7 @@ class MapReport(Shown):
         program = self.program
         return {
             "array": program.array.name,
+            "assumed_batch": list(program.network.assumed),
             "cycles": program.cycles,
             "policies": dict(program.policies),
             "statistics": vars(program.statistics),

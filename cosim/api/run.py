@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ from systolab.formats.choices import choice, integer, path
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
+from systolab.glenside.network.elements import elements
+from systolab.glenside.network.limits import RUN_ELEMENTS, RUN_PRODUCTS, check_limit, work
 from systolab.glenside.network.network import Network
+from systolab.glenside.onnx.dimensions import Dims, spelt
 from systolab.glenside.onnx.importer import load
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.configuration import ArrayLike
@@ -81,6 +85,7 @@ def run(
     array: ArrayLike = "16x16",
     out_format: FormatLike | None = None,
     accumulator: AccumulatorLike | None = None,
+    dims: Dims | None = None,
     data: Source = None,
     images: int | None = None,
     engine: str = "auto",
@@ -108,6 +113,8 @@ def run(
         out_format: format that the array writes; None: as ``format``, bfloat16 where that is
             block-scaled.
         accumulator: how products are summed; None: exactly.
+        dims: sizes of dynamic dimensions of inputs, ``{"N": 8}`` or ``"N=8"``; a batch without one
+            is 1.
         data: ``"digits"``; an ``.npz`` file with ``x`` and perhaps ``y``; an array ``x``, or a
             pair ``(x, y)``; None: random inputs. A part of it fits the scales and is not scored.
         images: inputs to run; None: as many as there are, up to 100.
@@ -144,8 +151,9 @@ def run(
         integer(Parameter("images"), images, 1)
     folder = path(Parameter("waves"), waves)
     emulator = Emulator(machine, engine)
-    network = load(model)
-    dataset = datasets.load(data, network.inputs, images, seed)
+    network = load(model, dims=dims)
+    dataset = datasets.load(data, network.inputs, images, seed, elements(network))
+    _check_work(network, len(dataset.calibration) + len(dataset.calls))
     marks = [time.monotonic()]
     progress("compile")
     program = compile_network(network, machine, read_through=not machine.block_scaled)
@@ -177,6 +185,7 @@ def run(
             format=machine.act if whole else format,
             array=machine.name,
             accumulator=str(machine.accumulator),
+            dims=spelt(dims),
             seed=seed,
             data=data,
             images=images,
@@ -196,3 +205,11 @@ def run(
             plan, dataset.calibration, dataset.calls, allowed, progress=progress
         )
     return RunReport(**vars(result), machine=machine, divergence=divergence, errors=errors)
+
+
+def _check_work(network: Network, calls: int) -> None:
+    """A run of the network is no more than memory and a day hold."""
+    computed = {tensor for layer in network.layers for tensor in layer.outputs if tensor}
+    held = sum(prod(network.shapes[tensor]) for tensor in computed)
+    check_limit("Tensors of a run", RUN_ELEMENTS, "elements", held)
+    check_limit(f"Run of {calls} calls", RUN_PRODUCTS, "multiplications", work(network) * calls)

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out_format(parser)
     options.add_array(parser)
     options.add_accumulator(parser)
+    options.add_dims(parser)
     parser.add_argument(
         "--explain",
         metavar="LAYER",
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
             array=args.array,
             out_format=args.out_format,
             accumulator=args.accumulator,
+            dims=args.dims,
             knowledge=args.knowledge,
         )
         explanation = None if args.explain is None else report.explain(args.explain)

@@ -24,6 +24,7 @@ __all__ = [
     "add_accumulator",
     "add_array",
     "add_codec",
+    "add_dims",
     "add_format",
     "add_json",
     "add_model",
@@ -41,6 +42,15 @@ _ACCUMULATORS = "exact, float32, wrap:BITS[,LSB] or saturate:BITS[,LSB]"  # that
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The network, as an argument of its own."""
     parser.add_argument("model", metavar="MODEL", help="the network, an ONNX file")
+
+
+def add_dims(parser: argparse.ArgumentParser) -> None:
+    """Sizes of dynamic dimensions of the network's inputs."""
+    parser.add_argument(
+        "--dims",
+        metavar="NAME=SIZE,..",
+        help="sizes of dynamic dimensions of inputs, by name or as x[0]=8 (a batch is 1)",
+    )
 
 
 def add_format(parser: argparse.ArgumentParser, name: str, *, default: str | None = None) -> None:

@@ -9,6 +9,7 @@ from systolab.cosim.commands import options
 from systolab.cosim.divergence.divergence import WAVES
 from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.terminal.console import steps
+from systolab.formats.errors import SystolabError
 from systolab.formats.escape import json_text
 from systolab.formats.writing import check_new_folder, write_folder
 from systolab.rtl.hardware.hardware import hardware
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out_format(parser)
     options.add_array(parser)
     options.add_accumulator(parser)
+    options.add_dims(parser)
     parser.add_argument(
         "--data",
         metavar="SOURCE",
@@ -77,7 +79,12 @@ def _add_error_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the comparison; return 0 where nothing differs, else 1."""
+    """Run the comparison; return 0 where nothing differs, else 1.
+
+    Raises:
+        SystolabError: an argument cannot be used, or no layer ran on the array: the report is
+            printed, and is no proof of anything.
+    """
     options.check_outputs({"--json": args.json}, folders={"--out": args.out})
     if args.out is not None:
         check_new_folder(args.out)
@@ -88,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
             array=args.array,
             out_format=args.out_format,
             accumulator=args.accumulator,
+            dims=args.dims,
             data=args.data,
             images=args.images,
             engine=args.engine,
@@ -102,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         _save(args.out, report)
     options.answer(report, args.json)
+    if not report.compared:
+        raise SystolabError("Model must have a layer that the array runs, for a comparison")
     return 0 if report.identical else 1
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import Parameter, SystolabError, meant
+from systolab.glenside.network.elements import Elements
 
 __all__ = [
     "Dataset",
@@ -28,13 +29,14 @@ __all__ = [
 ]
 
 Shapes = Mapping[str, tuple[int, ...]]
-Inputs = dict[str, NDArray[np.float32]]
+Inputs = dict[str, NDArray[Any]]
 Samples: TypeAlias = NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
 Source: TypeAlias = str | Path | Samples | None
 
 _DEFAULT_IMAGES = 100
 _MAX_CALIBRATION = 128
 _RANDOM_CALIBRATION = 32
+_RANDOM_LIMIT = 1 << 28  # elements of random inputs, which are all made at once
 _DIGITS = Parameter("data", "digits")
 
 
@@ -42,7 +44,7 @@ _DIGITS = Parameter("data", "digits")
 class Dataset:
     """Inputs of a network, one entry of each list per call of the network.
 
-    A call is a mapping from input name to a binary32 tensor of the input's shape. `labels` has one
+    A call is a mapping from input name to a tensor of the input's type and shape. `labels` has one
     class index per scored sample, flattened over the calls, or is None where there are no labels.
     """
 
@@ -87,7 +89,13 @@ def digits_split() -> DigitsSplit:
     )
 
 
-def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Dataset:
+def load(
+    source: Source,
+    shapes: Shapes,
+    images: int | None,
+    seed: int,
+    holds: Mapping[str, Elements] | None = None,
+) -> Dataset:
     """Load what the parameters of a run name, for a network with these input shapes.
 
     Args:
@@ -96,31 +104,37 @@ def load(source: Source, shapes: Shapes, images: int | None, seed: int) -> Datas
         shapes: the network's input shapes by name; the first dimension is the batch of one call.
         images: how many samples are scored; None for up to 100.
         seed: of the random inputs.
+        holds: what the inputs hold; None: binary32.
 
     Raises:
         SystolabError: the source cannot be read or does not fit the network.
     """
     if images is not None and images < 1:
         raise SystolabError(Parameter("images"), f" must be at least 1, not {images}")
+    holds = {name: Elements() for name in shapes} if holds is None else holds
     if source is None:
-        return _random(shapes, images or _DEFAULT_IMAGES, seed)
+        return _random(shapes, images or _DEFAULT_IMAGES, seed, holds)
     if isinstance(source, str) and source == "digits":
         name, shape = _only_input(shapes, _DIGITS)
+        if holds[name].kind != "float32":
+            raise SystolabError(
+                _DIGITS, f" must be used with an input of float32, not {holds[name].kind}"
+            )
         split = digits_split()
         fitting = _shaped(split.calibration_x, shape)
         scored = _limit(name, shape, _shaped(split.test_x, shape), split.test_y, images, _DIGITS)
         return Dataset("digits", _calls(name, shape, fitting, _DIGITS), *scored)
     if isinstance(source, np.ndarray):
-        return _samples(source, None, "data", Parameter("data"), shapes, images)
+        return _samples(source, None, "data", Parameter("data"), shapes, images, holds)
     if isinstance(source, tuple) and len(source) == 2:
         x, y = map(np.asarray, source)
-        return _samples(x, y, "data", Parameter("data"), shapes, images)
+        return _samples(x, y, "data", Parameter("data"), shapes, images, holds)
     if not isinstance(source, str | Path):
         raise SystolabError(
             Parameter("data"),
             f" must be 'digits', an .npz file, an array x or a pair (x, y), not {source!r}",
         )
-    return _npz(Path(source), shapes, images)
+    return _npz(Path(source), shapes, images, holds)
 
 
 def _only_input(shapes: Shapes, what: Parameter) -> tuple[str, tuple[int, ...]]:
@@ -135,20 +149,36 @@ def _shaped(x: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float3
     return x.reshape(len(x), *shape[1:]) if fits else x
 
 
-def _random(shapes: Shapes, images: int, seed: int) -> Dataset:
-    """Independent standard normal inputs; both parts come from one stream of the seed."""
+def _random(shapes: Shapes, images: int, seed: int, holds: Mapping[str, Elements]) -> Dataset:
+    """Independent inputs; both parts come from one stream of the seed.
+
+    Numbers are standard normal, integers and truth values even over those that are valid.
+    """
+    total = (images + _RANDOM_CALIBRATION) * sum(map(math.prod, shapes.values()))
+    if total > _RANDOM_LIMIT:
+        raise SystolabError(
+            Parameter("images"),
+            f" must give at most {_RANDOM_LIMIT} elements of random inputs together, not {total} "
+            f"({images} inputs, and {_RANDOM_CALIBRATION} that fit the scales)",
+        )
     if seed < 0:
         raise SystolabError(Parameter("seed"), f" must be at least 0, not {seed}")
     rng = np.random.default_rng(seed)
 
     def call() -> Inputs:
-        return {n: rng.standard_normal(s, dtype=np.float32) for n, s in shapes.items()}
+        return {name: _drawn(rng, shape, holds[name]) for name, shape in shapes.items()}
 
     calibration = [call() for _ in range(_RANDOM_CALIBRATION)]
     return Dataset(f"random, seed {seed}", calibration, [call() for _ in range(images)], None)
 
 
-def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...], holds: Elements) -> NDArray[Any]:
+    if holds.kind == "float32":
+        return rng.standard_normal(shape, dtype=np.float32)
+    return rng.integers(0, max(holds.below, 1), shape).astype(holds.kind)
+
+
+def _npz(path: Path, shapes: Shapes, images: int | None, holds: Mapping[str, Elements]) -> Dataset:
     """Read `x` (and `y`, where there are labels)."""
     what = Parameter("data", str(path))
     try:
@@ -168,7 +198,7 @@ def _npz(path: Path, shapes: Shapes, images: int | None) -> Dataset:
     if "x" not in arrays:
         found = ", ".join(sorted(arrays)) or "none"
         raise SystolabError(what, f" must hold an array named x, not {found}")
-    return _samples(arrays["x"], arrays.get("y"), path.name, what, shapes, images)
+    return _samples(arrays["x"], arrays.get("y"), path.name, what, shapes, images, holds)
 
 
 def _samples(
@@ -178,15 +208,11 @@ def _samples(
     what: Parameter,
     shapes: Shapes,
     images: int | None,
+    holds: Mapping[str, Elements],
 ) -> Dataset:
     """Samples and labels; the first quarter, at most 128, calibrates."""
     name, shape = _only_input(shapes, what)
-    if not (np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating)):
-        raise SystolabError(what, f": x must be an array of real numbers, not {x.dtype}")
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    if not np.isfinite(x).all():
-        raise SystolabError(what, ": x must be finite in binary32, not NaN or infinite")
+    x = _elements(x, holds[name], what)
     batch = _batch(shape, x, what)
     labels = None if y is None else _labels(y, len(x), what)
     part = min(len(x) // 4, _MAX_CALIBRATION)
@@ -196,6 +222,26 @@ def _samples(
     calibration = _calls(name, shape, x[:part], what)
     rest = None if labels is None else labels[part:]
     return Dataset(title, calibration, *_limit(name, shape, x[part:], rest, images, what))
+
+
+def _elements(x: NDArray[Any], holds: Elements, what: Parameter) -> NDArray[Any]:
+    """Samples in the type of the input they are for, if it has their values."""
+    if holds.kind != "float32":
+        kind = np.dtype(holds.kind)
+        whole = x.dtype.kind == "b" if kind.kind == "b" else x.dtype.kind in "iu"
+        if not whole:
+            raise SystolabError(what, f": x must be an array of {kind}, not {x.dtype}")
+        result = x.astype(kind)
+        if (result != x).any():
+            raise SystolabError(what, f": x must fit {kind}, not reach {x.max()}")
+        return result
+    if not (np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating)):
+        raise SystolabError(what, f": x must be an array of real numbers, not {x.dtype}")
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    if not np.isfinite(x).all():
+        raise SystolabError(what, ": x must be finite in binary32, not NaN or infinite")
+    return x
 
 
 def _labels(y: NDArray[np.generic], count: int, what: Parameter) -> NDArray[np.int64]:

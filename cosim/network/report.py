@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import eq, ne
 from typing import Any
@@ -19,7 +19,7 @@ from systolab.formats.escape import printable
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
 
-__all__ = ["Accuracy", "Report", "Row", "assemble", "rows", "sqnr", "verdict"]
+__all__ = ["Accuracy", "Report", "Row", "assemble", "batch_facts", "rows", "sqnr", "verdict"]
 
 _COLUMNS = (
     Column("layer"),
@@ -106,6 +106,12 @@ class Report(Shown):
     first_mismatch: Mismatch | None
     measured: dict[str, float]
     blocks: str = ""  # what the host does for block-scaled operands
+    assumed_batch: tuple[str, ...] = ()  # dynamic dimensions that were taken as 1
+
+    @property
+    def compared(self) -> int:
+        """How many kernels ran on the array, and were compared."""
+        return sum(row.predicted is not None for row in self.layers)
 
     @property
     def headline(self) -> str:
@@ -114,12 +120,12 @@ class Report(Shown):
 
     @property
     def identical(self) -> bool:
-        """Whether no code and no cycle count differed."""
-        return self.first_mismatch is None
+        """Whether something was compared, and no code and no cycle count differed."""
+        return self.compared > 0 and self.first_mismatch is None
 
     def parts(self) -> list[Part]:
         """A heading, the table, the totals and the verdict."""
-        facts = []
+        facts = batch_facts(self.assumed_batch)
         if self.blocks:
             facts.append(("blocks", self.blocks))
         if self.accuracy is not None:
@@ -161,7 +167,7 @@ class Report(Shown):
         for row in result["layers"]:
             if row["sqnr_db"] is not None and math.isinf(row["sqnr_db"]):
                 row["sqnr_db"] = "inf"
-        return {"identical": self.identical, **result}
+        return {"identical": self.identical, "compared": self.compared, **result}
 
 
 def assemble(
@@ -204,6 +210,7 @@ def assemble(
         first_mismatch=observed.first,
         measured={**seconds, "cycles_per_second": cycles / max(seconds["rtl"], 1e-9)},
         blocks=host_work(array),
+        assumed_batch=plan.network.assumed,
     )
 
 
@@ -268,6 +275,11 @@ def sqnr(signal: float, noise: float) -> float | None:
     return 10 * math.log10(signal / noise)
 
 
+def batch_facts(assumed: Sequence[str]) -> list[tuple[str, str]]:
+    """What to say of dynamic dimensions that nobody gave a size."""
+    return [("batch", f"taken as 1: {', '.join(assumed)}")] if assumed else []
+
+
 def _scaled(report: Report) -> str:
     """How many layers have a scale for each channel, and why the others have not."""
     kept = Counter(report.kept_tensor_scale.values())
@@ -280,6 +292,8 @@ def _scaled(report: Report) -> str:
 def verdict(report: Report) -> str:
     """Say whether anything differs, and where first."""
     first = report.first_mismatch
+    if not report.compared:
+        return "nothing ran on the array: nothing was compared"
     if first is None:
         return "identical: every output code and every cycle count"
     where = f"MISMATCH first in kernel {first.kernel}, input {first.call}: "

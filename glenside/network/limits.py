@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from math import prod
 
 from systolab.formats.errors import SystolabError
-from systolab.glenside.network.network import Layer, Shape
+from systolab.glenside.network.network import Layer, Network, Shape
 
 __all__ = [
     "ELEMENTS", "FOLDED_ELEMENTS", "FOLDED_PRODUCTS", "LAYERS", "MODEL_BYTES", "RUN_ELEMENTS",
     "RUN_PRODUCTS", "STEPS", "check_limit", "extent", "products",
+    "work",
 ]  # fmt: skip
 
 MODEL_BYTES = (1 << 31) - 1  # of a model's file without its external data: protobuf's own limit
@@ -69,6 +70,21 @@ def products(layer: Layer, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
             return written * layer.integer("size")
         case _:
             return written + sum(map(prod, inputs))
+
+
+def work(network: Network) -> int:
+    """Multiplications of one call of a network, as ``products`` counts them."""
+    shapes = network.shapes
+    return sum(
+        products(
+            layer,
+            *(
+                tuple(shapes.get(name, ()) for name in names)
+                for names in (layer.inputs, layer.outputs)
+            ),
+        )
+        for layer in network.layers
+    )
 
 
 def _einsum(equation: str, inputs: tuple[Shape, ...]) -> int:

@@ -7,7 +7,7 @@ whatever the ONNX version it came from; a layer's inputs are tensors that hold d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -101,6 +101,9 @@ class Network:
         constants: tensors with data (weights, biases, tables).
         layers: in topological order.
         shapes: shape of every tensor: inputs, constants and what layers compute.
+        types: element type of inputs and of what layers compute, where it is not "float32":
+            "int64", "int32" or "bool".
+        assumed: dynamic dimensions of inputs that were taken as 1, a batch, in words.
 
     Raises:
         SystolabError: a layer reads a tensor that no earlier layer computes, or two layers share a
@@ -113,6 +116,8 @@ class Network:
     constants: Mapping[str, Tensor]
     layers: tuple[Layer, ...]
     shapes: Mapping[str, Shape]
+    types: Mapping[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Name and sizes: layers and weights are in the attributes."""

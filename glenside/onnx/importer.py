@@ -11,7 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.files import read_regular
 from systolab.glenside.network.folding import fold
 from systolab.glenside.network.limits import (
@@ -24,6 +24,7 @@ from systolab.glenside.network.limits import (
 )
 from systolab.glenside.network.network import Layer, Network, Shape, Tensor
 from systolab.glenside.onnx import external
+from systolab.glenside.onnx.dimensions import Dimensions, Dims
 from systolab.glenside.onnx.functions import DOMAINS, expanded, inlined, opset
 from systolab.glenside.onnx.node import Node, Translation, read_tensor
 from systolab.glenside.onnx.operators import TRANSLATORS, VALUES
@@ -48,9 +49,7 @@ _SMALL = 1024  # constants up to this size take part in shape inference
 _MASKING = frozenset({"where", "add", "max", "min", "clip", "pad", "concat", "equal", "less"})
 
 
-def load(
-    path: str | Path | Network, batch: int = 1, sizes: Mapping[str, int] | None = None
-) -> Network:
+def load(path: str | Path | Network, batch: int | None = None, dims: Dims | None = None) -> Network:
     """Read an ONNX file; batch normalisation is folded into the layers it follows.
 
     A network itself is returned as it is.
@@ -62,14 +61,18 @@ def load(
 
     Args:
         path: the file; external data must lie in its folder or below.
-        batch: size of a dynamic leading dimension of an input.
-        sizes: sizes of named dynamic dimensions.
+        batch: size of all dynamic leading dimensions of inputs. None: 1 where such a dimension is
+            a batch, as far as its name and the operators that read it tell.
+        dims: sizes of dynamic dimensions, ``{"N": 8}`` or ``"N=8,M=4"``; one without a name is
+            known by its input and position, ``"x[0]=8"``.
 
     Raises:
-        SystolabError: the file is not ONNX, uses an unsupported operator, has a dynamic shape, or
-            a weight that is NaN or infinite.
+        SystolabError: the file is not ONNX, uses an unsupported operator, has a dynamic dimension
+            of unknown size, or a weight that is NaN or infinite.
     """
     if isinstance(path, Network):
+        if dims:
+            raise SystolabError(Parameter("dims"), " must be given where the model is loaded")
         return path
     if not isinstance(path, str | Path):
         raise SystolabError(f"Model must be the path of an ONNX file or a Network, not {path!r}")
@@ -83,28 +86,26 @@ def load(
     if not model.ir_version or not model.HasField("graph") or not model.opset_import:
         raise SystolabError(f"File '{path}' must be an ONNX model")
     external.load(model, file.parent)
-    return fold(from_model(model, batch, sizes))
+    return fold(from_model(model, batch, dims))
 
 
 def from_model(
     model: onnx.ModelProto,
-    batch: int = 1,
-    sizes: Mapping[str, int] | None = None,
+    batch: int | None = None,
+    dims: Dims | None = None,
     bound: Mapping[str, Tensor] | None = None,
 ) -> Network:
     """Network of a model in memory, as it is written.
 
     Args:
         model: the model; external data must have been loaded.
-        batch: size of a dynamic leading dimension of an input.
-        sizes: sizes of named dynamic dimensions.
+        batch: as for ``load``.
+        dims: as for ``load``.
         bound: values of graph inputs that become constants.
 
     Raises:
         SystolabError: as ``load``.
     """
-    if batch < 1:
-        raise SystolabError(f"Batch must be at least 1, not {batch}")
     for item in model.opset_import:
         if item.domain in DOMAINS and item.version not in _OPSETS:
             raise SystolabError(
@@ -119,7 +120,7 @@ def from_model(
     except _INVALID as problem:
         reason = str(problem).strip().split("\n", 1)[0]
         raise SystolabError(f"Model must be valid ONNX: {reason}") from None
-    return _Importer(inlined(model), batch, dict(sizes or {}), dict(bound or {})).run()
+    return _Importer(inlined(model), batch, dims, dict(bound or {})).run()
 
 
 class _Importer:
@@ -128,12 +129,12 @@ class _Importer:
     def __init__(
         self,
         model: onnx.ModelProto,
-        batch: int,
-        sizes: dict[str, int],
+        batch: int | None,
+        sizes: Dims | None,
         bound: dict[str, Tensor],
     ) -> None:
         self.graph = model.graph
-        self.batch, self.sizes, self.bound = batch, sizes, bound
+        self.dims, self.bound = Dimensions(model.graph, batch, sizes), bound
         self.imports = list(model.opset_import)
         self.opset = opset(model)
         self.constants: dict[str, Tensor] = {}
@@ -161,7 +162,8 @@ class _Importer:
             if value.name in self.bound:
                 self._add_constant(value.name, self.bound[value.name])
                 continue
-            inputs[value.name] = self._input_shape(value)
+            self._check_input(value)
+            inputs[value.name] = self.dims.shape(value)
             self.shapes[value.name] = inputs[value.name]
             self.types[value.name] = _element(value.type.tensor_type.elem_type)
         for node in self.graph.node:
@@ -181,6 +183,12 @@ class _Importer:
             constants=constants,
             layers=tuple(self.layers),
             shapes={name: shape for name, shape in self.shapes.items() if name in kept},
+            types={
+                name: helper.tensor_dtype_to_np_dtype(kind).name
+                for name, kind in self.types.items()
+                if name in kept and name not in constants and kind != TensorProto.FLOAT
+            },
+            assumed=tuple(self.dims.assumed),
         )
 
     def _add_constant(self, name: str, value: Tensor) -> None:
@@ -196,7 +204,7 @@ class _Importer:
         self.shapes[name] = value.shape
         self.types[name] = helper.np_dtype_to_tensor_dtype(value.dtype)
 
-    def _input_shape(self, value: onnx.ValueInfoProto) -> Shape:
+    def _check_input(self, value: onnx.ValueInfoProto) -> None:
         kind = value.type.tensor_type
         if not value.type.HasField("tensor_type") or kind.elem_type not in (*_FLOATS, *_INTEGERS):
             raise SystolabError(
@@ -205,21 +213,6 @@ class _Importer:
             )
         if not kind.HasField("shape"):
             raise SystolabError(f"Input '{value.name}' must have a known number of dimensions")
-        shape = []
-        for index, dim in enumerate(kind.shape.dim):
-            if dim.HasField("dim_value") and dim.dim_value > 0:
-                shape.append(dim.dim_value)
-            elif dim.dim_param in self.sizes:
-                shape.append(self.sizes[dim.dim_param])
-            elif index == 0:
-                shape.append(self.batch)
-            else:
-                symbol = f" ('{dim.dim_param}')" if dim.dim_param else ""
-                raise SystolabError(
-                    f"Input '{value.name}' must have a fixed size in dimension {index}{symbol}, "
-                    "not a dynamic one"
-                )
-        return tuple(shape)
 
     def _node(self, proto: onnx.NodeProto) -> None:
         name = self._unique(proto.name or f"{proto.op_type.lower()}_{len(self.names)}")

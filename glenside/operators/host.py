@@ -57,7 +57,7 @@ def execute(
         observe: called with every tensor that is computed, and with the inputs.
 
     Raises:
-        SystolabError: an input is missing or has another shape.
+        SystolabError: an input is missing or has another shape or type.
     """
     values: dict[str, Tensor] = dict(network.constants)
     for name, shape in network.inputs.items():
@@ -66,6 +66,9 @@ def execute(
         value = np.asarray(feeds[name])
         if value.shape != shape:
             raise SystolabError(f"Input '{name}' must have shape {shape}, not {value.shape}")
+        kind = network.types.get(name)
+        if kind is not None and value.dtype.kind != np.dtype(kind).kind:
+            raise SystolabError(f"Input '{name}' must be of type {kind}, not {value.dtype}")
         values[name] = value.astype(np.float32) if value.dtype.kind == "f" else value
         if observe is not None:
             observe(name, values[name])

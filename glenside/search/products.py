@@ -40,6 +40,9 @@ def product(operands: Operands, layer: Layer) -> Product | Unmapped:
     reader = _READERS.get(layer.op)
     if reader is None:
         return Unmapped(f"the array has no {layer.op.replace('_', ' ')}")
+    kind = operands.network.types.get(layer.outputs[0])
+    if kind is not None:
+        return Unmapped(f"the array has no {kind}")
     return reader(operands, layer)
 
 

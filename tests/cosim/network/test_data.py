@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 from systolab.cosim.network.data import Shapes, digits_split, load
 from systolab.formats.errors import SystolabError
+from systolab.glenside.network.elements import Elements
 from systolab.glenside.network.network import Tensor
 
 SHAPES = {"image": (1, 1, 8, 8)}
@@ -146,3 +147,54 @@ def test_the_committed_network_is_small_and_good() -> None:
     outputs = [cast(list[Tensor], evaluator.run(None, dict(call)))[0] for call in dataset.calls]
     correct = int((np.argmax(np.concatenate(outputs), axis=1) == dataset.labels).sum())
     assert correct >= 0.97 * 599
+
+
+IDS = {"ids": Elements("int64", 10)}
+
+
+@pytest.mark.parametrize(("kind", "below"), [("int64", 10), ("int32", 3), ("bool", 2)])
+def test_random_integers_are_valid(kind: str, below: int) -> None:
+    dataset = load(None, {"ids": (1, 50)}, 20, 0, {"ids": Elements(kind, below)})
+    values = np.concatenate([call["ids"] for call in dataset.calibration + dataset.calls])
+    assert values.dtype == kind
+    assert np.unique(values).tolist() == list(range(below))
+
+
+def test_random_numbers_are_the_same_with_and_without_types() -> None:
+    one = load(None, {"v": (2, 3)}, 2, 0)
+    other = load(None, {"v": (2, 3)}, 2, 0, {"v": Elements()})
+    assert [c["v"].tobytes() for c in one.calls] == [c["v"].tobytes() for c in other.calls]
+
+
+def test_integers_of_a_user_stay_integers() -> None:
+    x = np.arange(40, dtype=np.uint8).reshape(20, 2) % 10
+    dataset = load(x, {"ids": (1, 2)}, 5, 0, IDS)
+    assert dataset.calls[0]["ids"].dtype == np.int64
+    assert dataset.calls[0]["ids"].tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "message"),
+    [
+        (np.zeros((20, 2), np.float32), "int64", ": x must be an array of int64, not float32"),
+        (np.zeros((20, 2), np.int64), "bool", ": x must be an array of bool, not int64"),
+        (np.zeros((20, 2), np.bool_), "int32", ": x must be an array of int32, not bool"),
+        (np.full((20, 2), 1 << 40), "int32", ": x must fit int32, not reach 1099511627776"),
+        (np.full((20, 2), 1 << 63, np.uint64), "int64", ": x must fit int64, not reach 92233"),
+    ],
+)
+def test_data_of_another_type(x: np.ndarray, kind: str, message: str) -> None:
+    with pytest.raises(SystolabError, match=f"^data{message}"):
+        load(x, {"ids": (1, 2)}, None, 0, {"ids": Elements(kind, 10)})
+
+
+def test_digits_are_no_integers() -> None:
+    with pytest.raises(SystolabError, match="must be used with an input of float32, not int64"):
+        load("digits", SHAPES, None, 0, {"image": Elements("int64", 10)})
+
+
+def test_images_without_end() -> None:
+    assert _error(None, SHAPES, 1_000_000_000) == (
+        "images must give at most 268435456 elements of random inputs together, not 64000002048 "
+        "(1000000000 inputs, and 32 that fit the scales)"
+    )

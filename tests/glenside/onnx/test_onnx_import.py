@@ -137,16 +137,112 @@ def test_infinite_masks_are_allowed() -> None:
 
 def test_dynamic_dimensions() -> None:
     proto = model([node("Relu", ["x"])], shape=["N", "seq", 3])
-    refused(proto, "Input 'x' must have a fixed size in dimension 1 ('seq'), not a dynamic one")
+    refused(
+        proto,
+        "Input 'x' must have a fixed size in dimension 1 ('seq'), not a dynamic one: give it one, "
+        "for example dims='seq=8'",
+    )
     refused(
         model([node("Relu", ["x"])], shape=[2, None]),
-        "Input 'x' must have a fixed size in dimension 1, not a dynamic one",
+        "Input 'x' must have a fixed size in dimension 1, not a dynamic one: give it one, "
+        "for example dims='x[1]=8'",
     )
-    network = from_model(proto, batch=5, sizes={"seq": 7})
+    network = from_model(proto, batch=5, dims={"seq": 7})
     assert network.inputs == {"x": (5, 7, 3)}
     assert network.shapes["y"] == (5, 7, 3)
-    assert from_model(proto, sizes={"seq": 7}).inputs == {"x": (1, 7, 3)}
-    refused(proto, "Batch must be at least 1, not 0", batch=0)
+    assert network.assumed == ()
+    network = from_model(proto, dims="seq=7")
+    assert network.inputs == {"x": (1, 7, 3)}
+    assert network.assumed == ("N of input x",)
+    network = from_model(proto, dims={"N": 2, "x[1]": 3})
+    assert network.inputs == {"x": (2, 3, 3)}
+    assert network.assumed == ()
+    refused(proto, "batch must be at least 1, not 0", batch=0)
+
+
+@pytest.mark.parametrize("name", ["N", "batch", "batch_size", "Batch-Axis", "unk__12", None])
+def test_a_leading_dimension_that_is_a_batch(name: str | None) -> None:
+    network = from_model(model([node("Relu", ["x"])], shape=[name, 3]))
+    assert network.inputs == {"x": (1, 3)}
+    assert network.assumed == (f"{name} of input x" if name else "x[0]",)
+
+
+@pytest.mark.parametrize("name", ["T", "seq", "sequence_length", "s0", "time"])
+def test_a_leading_dimension_in_doubt_is_asked_for(name: str) -> None:
+    proto = model([node("Relu", ["x"])], shape=[name, 3])
+    refused(
+        proto,
+        f"Input 'x' must have a fixed size in dimension 0 ('{name}'), not a dynamic one that may "
+        f"be no batch: give it one, for example dims='{name}=8'",
+    )
+    assert from_model(proto, dims={name: 4}).inputs == {"x": (4, 3)}
+    assert from_model(proto, batch=4).inputs == {"x": (4, 3)}
+
+
+@pytest.mark.parametrize("name", ["batch", None])
+def test_a_sequence_is_asked_for_whatever_its_name(name: str | None) -> None:
+    """The leading dimension of what an LSTM reads is time, also behind other operators."""
+    proto = recurrent(4)
+    dim = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    dim.ClearField("dim_value")
+    dim.dim_param = name or ""
+    proto.graph.node[0].input[0] = "r_of_x"
+    proto.graph.node.insert(0, helper.make_node("Relu", ["x"], ["r_of_x"]))
+    with pytest.raises(SystolabError, match="not a dynamic one that may be no batch"):
+        from_model(proto)
+    assert from_model(proto, dims={"x[0]": 4}).inputs == {"x": (4, 1, 3)}
+
+
+def test_a_vector_of_unknown_length_is_asked_for() -> None:
+    with pytest.raises(SystolabError, match=r"for example dims='x\[0\]=8'$"):
+        from_model(model([node("Relu", ["x"])], shape=[None]))
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ({"M": 2}, "dims must be one of N, x[0], not 'M'"),
+        ("N", "dims must be NAME=SIZE,.., not 'N'"),
+        ("N=", "dims must be NAME=SIZE,.., not 'N='"),
+        ("N=-1", "dims must be NAME=SIZE,.., not 'N=-1'"),
+        ("N=0", "dims must have sizes of at least 1, not N=0"),
+        ({"N": 1.5}, "dims must have sizes of at least 1, not N=1.5"),
+        (7, "dims must be sizes by name, such as {'N': 8}, not 7"),
+        ({"N": 1 << 40}, f"Input 'x' must have at most 268435456 elements, not {3 << 40}"),
+    ],
+)
+def test_sizes_that_are_none(dims: object, message: str) -> None:
+    refused(model([node("Relu", ["x"])], shape=["N", 3]), message, dims=dims)
+
+
+def test_sizes_where_nothing_is_dynamic() -> None:
+    proto = model([node("Relu", ["x"])])
+    refused(proto, "dims must be left out: none is dynamic, not 'N'", dims={"N": 2})
+    with pytest.raises(SystolabError, match="dims must be given where the model is loaded"):
+        load(from_model(proto), dims={"N": 2})
+
+
+def test_a_batch_without_end() -> None:
+    proto = model([node("Relu", ["x"])], shape=["N", 64])
+    refused(
+        proto,
+        "Input 'x' must have at most 268435456 elements, not 1280000000",
+        batch=20_000_000,
+    )
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "bool"])
+def test_element_types_are_kept(kind: str) -> None:
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    nodes = [
+        helper.make_node("Identity", ["x"], ["i"]),
+        helper.make_node("Transpose", ["i"], ["t"]),
+        helper.make_node("Cast", ["t"], ["y"], to=TensorProto.FLOAT),
+    ]
+    network = from_model(model(nodes, kind=element))
+    assert network.types == {"x": kind, "t": kind}
+    with pytest.raises(SystolabError, match=f"Input 'x' must be of type {kind}, not float32"):
+        host.execute(network, {"x": np.ones((2, 3), np.float32)})
 
 
 def test_output_that_depends_on_data() -> None:
@@ -390,6 +486,13 @@ def test_operator_sets_that_are_not_known(opset: int) -> None:
 @pytest.mark.parametrize("opset", [7, 28])
 def test_oldest_and_newest_operator_set(opset: int) -> None:
     assert from_model(model([node("Relu", ["x"])], opset=opset)).outputs == ("y",)
+
+
+def test_an_output_that_is_constant() -> None:
+    for nodes in ([node("Identity", ["w"])], [node("Transpose", ["w"])], [node("Relu", ["w"])]):
+        network = from_model(model(nodes, {"w": ONES}))
+        (found,) = host.execute(network, {"x": np.zeros((2, 3))}).values()
+        assert (found.reshape(3, 4) == ONES).all()
 
 
 def test_newest_operator_set_is_that_of_the_tests() -> None:
