@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import sys
 import sysconfig
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, TextIO
 
 from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
@@ -25,11 +26,37 @@ _FOLDERS = tuple(_OURS / name for name in ("formats", "rtl", "glenside", "cosim"
 _LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Send what is printed to standard error: standard output is the report's alone."""
-    with redirect_stdout(sys.stderr):
-        yield
+class _Diversion:
+    """Standard output, sent to standard error while somebody asks for it.
+
+    Counted, since threads overlap: with ``contextlib.redirect_stdout`` the last one out would put
+    back what it found, the first one's diversion.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._output: TextIO | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._output, sys.stdout = sys.stdout, sys.stderr
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._output is not None:
+                sys.stdout, self._output = self._output, None
+
+
+_DIVERSION = _Diversion()
+
+
+def quiet() -> AbstractContextManager[None]:
+    """What is printed inside goes to standard error: standard output is the report's alone."""
+    return _DIVERSION
 
 
 @contextmanager

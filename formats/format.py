@@ -306,15 +306,14 @@ class Format(Sealed):
 
     def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
         """The scales that the scaling rule gives for largest magnitudes ``amax``; 1 for zero."""
-        return self.scaling.scale_of(
-            np.asarray(amax, dtype=np.float64), self._scale_top, self._significand_bits
-        )
+        magnitude = quantization.as_real(amax).astype(np.float64)
+        return self.scaling.scale_of(magnitude, self._scale_top, self._significand_bits)
 
     @property
     def _scale_top(self) -> float:
         """The value that the largest magnitude is mapped to: both signs must reach it."""
         points = self.codebook.points
-        return float(points[-1]) if points[0] == 0 else float(min(points[-1], -points[0]))
+        return min(float(end) for end in (points[-1], -points[0]) if end > 0)
 
     def fit_scale(self, x: ArrayLike, axis: int | None = None) -> NDArray[np.float32]:
         """Fit scales to data by the scaling rule.

@@ -66,7 +66,15 @@ class Sealed(metaclass=_Sealing):
     _definition: Mapping[str, Any]  # what __init__ set
 
     def _made(self, **changes: object) -> Self:
-        """A copy with other attributes; nothing that was computed from the old ones is kept."""
+        """A copy with other attributes; nothing that was computed from the old ones is kept.
+
+        Raises:
+            SystolabError: ``__init__`` is not through yet.
+        """
+        if "_definition" not in vars(self):
+            raise SystolabError(
+                f"Format {self.name} must be made before it is copied, not copied in __init__"
+            )
         new = object.__new__(type(self))
         _define(new, {**self._definition, **changes})
         return new

@@ -102,43 +102,44 @@ def _instance(factory: object, arguments: Arguments, base: str) -> Format:
     names = [f"{i + 1}" for i in range(len(arguments.parameters))]
     parameters = arguments.integers(*names)
     name = ":".join([base, *filter(None, [",".join(arguments.parameters)])])
-    fmt: object = factory
-    if not isinstance(factory, Format):
-        if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, Format)):
+    if isinstance(factory, Format):
+        if parameters:
             raise SystolabError(
-                f"Format {name} must be a class or a function that gives a systolab.Format, "
-                f"not {_kind(factory)}"
+                f"Format {base} must be spelt without parameters, for it is an instance already, "
+                f"not with {','.join(arguments.parameters)}"
             )
+        fmt = factory
+    elif not callable(factory) or (isinstance(factory, type) and not issubclass(factory, Format)):
+        raise SystolabError(
+            f"Format {name} must be a class or a function that gives a systolab.Format, "
+            f"not {_kind(factory)}"
+        )
+    else:
         fmt = instance(factory, name, parameters)
-    elif parameters:
-        raise SystolabError(
-            f"Format {base} must be spelt without parameters, for it is an instance already, "
-            f"not with {','.join(arguments.parameters)}"
-        )
-    if not isinstance(fmt, Format):
-        raise SystolabError(
-            f"Format {name} must be made by a function that returns a systolab.Format, "
-            f"not {_kind(fmt)}"
-        )
     named = fmt.named(name)
     validate(named)
     return named
 
 
-def instance(factory: Callable[..., object], name: str, parameters: Sequence[int] = ()) -> object:
-    """What an author's class or function makes.
+def instance(factory: Callable[..., object], name: str, parameters: Sequence[int] = ()) -> Format:
+    """The format that an author's class or function makes.
 
     Raises:
-        SystolabError: it raises, exits or takes other parameters; what it refuses is said as it
-            says it.
+        SystolabError: it raises, exits, takes other parameters or makes something else; what it
+            refuses is said as it says it.
     """
     try:
         with quiet():
-            return factory(*parameters)
+            made = factory(*parameters)
     except SystolabError:
         raise
     except FAULTS as error:
         raise SystolabError(f"Format {name} cannot be made: {fault(error)}") from error
+    if not isinstance(made, Format):
+        raise SystolabError(
+            f"Format {name} must be made by what returns a systolab.Format, not {_kind(made)}"
+        )
+    return made
 
 
 def _kind(thing: object) -> str:

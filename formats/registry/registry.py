@@ -102,9 +102,7 @@ def get(spec: FormatLike) -> Format:
             contradict each other.
     """
     if isinstance(spec, type) and issubclass(spec, Format):
-        made = instance(spec, spec.__name__)
-        assert isinstance(made, Format)
-        return _sound(made)
+        return _sound(instance(spec, spec.__name__))
     if isinstance(spec, Format):
         return _sound(spec)
     if not isinstance(spec, str):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.arithmetic.accumulator import Exact, parse_accumulator
+from systolab.formats.choices import integer
 from systolab.formats.errors import SystolabError
 from systolab.formats.registry.registry import get
 from systolab.formats.short import representation
@@ -349,6 +350,9 @@ class Array:
     def __post_init__(self) -> None:
         for operand in ("act", "weight", "out"):
             object.__setattr__(self, operand, get(getattr(self, operand)))
+        for size in ("rows", "cols", "line", "acc_rows", "k_max"):
+            given = integer(f"Size {size} of an array", getattr(self, size))
+            object.__setattr__(self, size, given)
         object.__setattr__(self, "accumulator", parse_accumulator(self.accumulator))
         for name, side in (("rows", self.rows), ("columns", self.cols)):
             if not 1 <= side <= MAX_SIDE:

@@ -148,6 +148,16 @@ SENTENCES: list[tuple[Any, str]] = [
         "Accumulator must be exact, float32, ",
     ),
     (
+        lambda: sl.Array("4", 4, INT8, INT8, INT8, sl.Exact()),  # type: ignore[arg-type]
+        "Size rows of an array must be an integer, not '4'",
+    ),
+    (lambda: sl.describe(INT8, encode=["a"]), "Data must be real numbers, not <U1"),  # type: ignore[list-item]
+    (lambda: INT8.scale_for("x"), "Data must be real numbers, not <U1"),
+    (
+        lambda: sl.format(type("Odd", (Tenths,), {"__new__": lambda cls: 3})),
+        "Format Odd must be made by what returns a systolab.Format, not 3",
+    ),
+    (
         lambda: Layout(4, 3, 7, "fnn"),  # type: ignore[arg-type]
         "Specials must be one of ieee, fn, fnuz, p3109, finite, not 'fnn'; did you mean 'fn",
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +24,7 @@ from systolab.formats import (
     SystolabError,
     get,
 )
+from systolab.formats.contained import quiet
 from systolab.formats.scaling.calibration import Calibration
 
 
@@ -358,3 +361,46 @@ def calibrated(fmt: Format) -> Calibration:
     calibration = Calibration(fmt, "mse")
     calibration.observe([1.0, -2.0])
     return calibration
+
+
+def test_values_of_one_sign_fit_a_scale() -> None:
+    class Down(Table):
+        scaling = Scaling(ScaleKind.BINARY32)
+
+    fmt = Down([0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0])
+    assert float(fmt.fit_scale([-14.0])) == 2.0
+    assert fmt.quantize([-14.0, 3.0]).dequantize().tolist() == [-14.0, 0.0]
+
+
+def test_a_format_is_not_copied_before_it_is_made() -> None:
+    class Early(Table):
+        def __init__(self) -> None:
+            super().__init__(VALUES)
+            self.named("x")
+
+    with pytest.raises(
+        SystolabError,
+        match="^Format Early must be made before it is copied, not copied in __init__$",
+    ):
+        Early()
+
+
+def test_prints_of_threads_leave_standard_output_as_it_was() -> None:
+    """The first in is the first out: what the last one found is not what it puts back."""
+    before, order = sys.stdout, [threading.Event() for _ in range(3)]
+
+    def first() -> None:
+        with quiet():
+            order[0].set()
+            order[1].wait(10)
+        order[2].set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    order[0].wait(10)
+    with quiet():
+        order[1].set()
+        order[2].wait(10)
+        assert sys.stdout is sys.stderr
+    thread.join()
+    assert sys.stdout is before

@@ -267,8 +267,7 @@ def test_bits_and_decode_are_complete(tmp_path: Path) -> None:
         (
             "[0.0] * 8",
             "def Mine():\n    return object()",
-            "must be made by a function that returns a systolab.Format, not an object of the class "
-            "object$",
+            "must be made by what returns a systolab.Format, not an object of the class object$",
         ),
         (
             "[0.0] * 8",
