@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint slow docs docs-output wheel env clean
+.PHONY: demo test lint slow kills docs docs-output wheel env clean
 
 demo: $(VENV)/.examples
 	$(BIN)/systolab run examples/digits_cnn.onnx --data digits --format adaptivfloat:8,3 --array 16x16
@@ -16,6 +16,10 @@ test: lint
 
 slow: $(VENV)/.synth $(VENV)/.docs
 	$(BIN)/python -m pytest -n 2 -q -m slow
+
+# Runs that are killed at random moments: seed and figures are printed.
+kills: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m slow tests/cosim/test_kills.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
