@@ -6,7 +6,10 @@ import ast
 import sys
 from pathlib import Path
 
+from systolab.cosim.terminal.table import Column, Narrow, Table
+
 _HERE = Path(__file__).parent
+_WIDTH = 80
 _SHARED = ("timing", "command")  # used by benchmarks, not run
 
 
@@ -22,10 +25,9 @@ def questions() -> dict[str, str]:
 
 def main() -> int:
     """Print the list."""
-    found = questions()
-    width = max(map(len, found))
-    for name, question in found.items():
-        print(f"python -m benchmarks.{name:{width}}  {question}")
+    rows = list(questions().items())
+    print("python -m benchmarks.NAME, where NAME is one of:\n")
+    print(Table((Column(""), Column("", narrow=Narrow.WRAP)), rows).text(_WIDTH))
     return 0
 
 

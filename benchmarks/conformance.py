@@ -26,7 +26,9 @@ Values = NDArray[np.float64]
 Row = tuple[str, str, int, int, int, int]
 
 
-def compare(peer: str, fmt: Format, table: Values | None, x: Values, expected: Values) -> Row:
+def compare(
+    peer: str, fmt: Format, table: Values | None, x: NDArray[np.floating], expected: Values
+) -> Row:
     """One line of the report."""
     codes = 0 if table is None else len(table)
     wrong = 0 if table is None else int((~same_values(fmt.values, table)).sum())
@@ -44,7 +46,7 @@ def ml_dtypes_rows() -> Iterator[Row]:
         codes = np.arange(1 << fmt.bits, dtype=np.uint8 if fmt.bits <= 8 else np.uint16)
         table = codes.view(dtype).astype(np.float64)
         expected = x.astype(dtype).astype(np.float64)
-        yield compare("ml_dtypes", fmt, table, x, expected)  # type: ignore[arg-type]
+        yield compare("ml_dtypes", fmt, table, x, expected)
 
 
 def gfloat_rows() -> Iterator[Row]:
@@ -72,7 +74,7 @@ def softfloat_rows() -> Iterator[Row]:
                 bits = x.view(np.uint32).tolist()
                 codes = test_softfloat.convert(symbol, bits, ctypes.c_uint32)
             expected = fmt.values[np.array(codes)]
-            yield compare("SoftFloat", fmt, None, x, expected)  # type: ignore[arg-type]
+            yield compare("SoftFloat", fmt, None, x, expected)
 
 
 def softposit_rows() -> Iterator[Row]:

@@ -89,6 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
     spelling: Callable[[Parameter], str] = str
     try:
+        if not arguments:
+            top = parser(chosen)
+            top.exit(2, top.format_help())
         parsed, unknown = parser(chosen).parse_known_args(arguments)
         if unknown:
             parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")

@@ -306,7 +306,7 @@ class Format(Sealed):
 
     def scale_for(self, amax: ArrayLike) -> NDArray[np.float32]:
         """The scales that the scaling rule gives for largest magnitudes ``amax``; 1 for zero."""
-        magnitude = quantization.as_real(amax).astype(np.float64)
+        magnitude = quantization.as_real(amax).values.astype(np.float64)
         return self.scaling.scale_of(magnitude, self._scale_top, self._significand_bits)
 
     @property

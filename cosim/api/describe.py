@@ -16,7 +16,6 @@ from systolab.formats.families.arguments import Family
 from systolab.formats.format import Format
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.registry.registry import FormatLike, families, get
-from systolab.formats.scaling.quantization import as_real
 
 __all__ = ["OPTIONS", "SAMPLES", "Description", "FormatList", "describe", "list_formats"]
 
@@ -168,7 +167,7 @@ def describe(format: FormatLike, *, encode: Sequence[float] = SAMPLES) -> Descri
         name: choose_engine(fmt, fmt, parse_accumulator(name), _REDUCTION)
         for name in ("exact", "float32")
     }
-    codes = fmt.encode(as_real(encode)).tolist()
+    codes = fmt.encode(encode).tolist()
     samples = tuple(zip(encode, codes, strict=True))
     return Description(fmt, properties(fmt), exact_k(fmt, fmt), engines, samples)
 

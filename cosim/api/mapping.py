@@ -125,6 +125,7 @@ _COLUMNS = (
     Column("PE use", right=True),
     Column("next best", narrow=Narrow.MOVE),
 )
+_REASON = Column("why on the host", narrow=Narrow.MOVE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,8 +169,12 @@ class MapReport(Shown):
                 + ("saturated" if statistics.saturated else "cut off"),
             ),
         ]
-        rows = [_row(program, step) for step in program.steps]
-        return [Table(_COLUMNS, rows), "", Facts(facts, 22)]
+        rows = [(*_row(program, step), _reason(step)) for step in program.steps]
+        if any(isinstance(step, HostStep) for step in program.steps):
+            table = Table((*_COLUMNS, _REASON), rows)
+        else:
+            table = Table(_COLUMNS, [row[:-1] for row in rows])
+        return [table, "", Facts(facts, 22)]
 
     def as_data(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -218,16 +223,21 @@ def _named(program: Program, name: str) -> KernelStep:
             return step
         if isinstance(step, HostStep) and name in step.layers:
             raise SystolabError(f"Layer '{name}' must run on the array, not on the host")
-    layers = [layer for s in program.steps if isinstance(s, KernelStep) for layer in s.layers]
-    some = ", ".join(layers[:_NAMED]) + (", ..." if len(layers) > _NAMED else "")
+    layers = [layer for step in program.kernels for layer in step.layers]
+    rows = [step.name for step in program.kernels]
+    some = ", ".join(rows[:_NAMED]) + (", ..." if len(rows) > _NAMED else "")
+    fused = "; or one fused with them" if len(layers) > len(rows) else ""
     raise SystolabError(
-        f"Layer must be one that runs on the array ({some}), not {name!r}{meant(name, layers)}"
+        f"Layer must be one that runs on the array ({some}{fused}), not {name!r}"
+        f"{meant(name, layers)}"
     )
 
 
 def _row(program: Program, step: Step) -> tuple[str, ...]:
     if isinstance(step, HostStep):
-        return (step.name, step.reason, "host", *("",) * 6)
+        operators = {layer.name: layer.op for layer in program.network.layers}
+        names = ", ".join(operators[name] for name in step.layers)
+        return (step.name, names, "host", *("",) * 6)
     if isinstance(step, CopyStep):
         layouts = (step.source.name, step.target.name)
         return (step.tensor, "copy", "host", *layouts, "", f"{step.cycles:,}", "", "")
@@ -241,6 +251,10 @@ def _row(program: Program, step: Step) -> tuple[str, ...]:
         step.name, step.op, step.kernel.mode.value, inputs, step.o.layout.name, f"{step.macs:,}",
         f"{step.cycles:,}", f"{step.macs / (places * step.cycles):.1%}", _next_best(step),
     )  # fmt: skip
+
+
+def _reason(step: Step) -> str:
+    return step.reason if isinstance(step, HostStep) else ""
 
 
 def _next_best(step: KernelStep) -> str:

@@ -25,7 +25,7 @@ from systolab.formats.scaling.quantization import as_real
 __all__ = ["LossReport", "dot", "fake_quantize", "loss", "quantize"]
 
 _BARS = 16
-_BAR_WIDTH = 40
+_BAR_WIDTH = 38  # a line of the histogram fits 80 columns
 
 
 def quantize(

@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_accumulator(parser, "exact, or float32 where that would be too wide")
     options.add_codec(parser)
     effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", action="store_true", help="a few seconds")
+    effort.add_argument(
+        "--quick",
+        action="store_true",
+        help="fewer cases, in seconds (without it and --full: the normal level)",
+    )
     effort.add_argument("--full", action="store_true", help="about ten times as many cases")
     options.add_seed(parser)
     parser.add_argument(
@@ -44,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="count",
         type=int,
         metavar="N",
-        help="instead check the check: plant N single faults in the RTL, count those it finds",
+        help="instead check the check: plant N single faults in the RTL, count those it finds; "
+        "those in logic that the array is built without are absent",
     )
     options.add_json(parser)
     parser.add_argument(
@@ -84,6 +89,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _mutate(args: argparse.Namespace) -> int:
     """Run a mutation campaign; return 0 where every fault in the design was found, else 1."""
+    if args.waves is not None:
+        raise SystolabError(
+            "Option --waves must not come with --mutate: a fault that is found is meant to be there"
+        )
     if args.codec != Codec.AUTO:
         raise SystolabError(f"--codec must be auto with --mutate, not {args.codec}")
     for name, given in (("--stage", args.stages), ("--junit", args.junit)):

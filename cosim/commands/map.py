@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compile and print."""
     options.check_outputs({"--json": args.json, "--dot": args.dot}, {"--knowledge": args.knowledge})
+    options.require_text(args.json, "--explain", args.explain is not None)
     with status("compile"):
         report = map_network(
             args.model,

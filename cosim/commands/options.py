@@ -33,6 +33,7 @@ __all__ = [
     "add_weight",
     "answer",
     "check_outputs",
+    "require_text",
 ]
 
 _STDOUT = Path("-")
@@ -183,3 +184,16 @@ def answer(
         sys.stdout.write(printed)
     else:
         show(report if text is None else text)
+
+
+def require_text(path: Path | None, option: str, given: bool) -> None:
+    """See that an option that changes what is printed comes where the text is printed.
+
+    Raises:
+        SystolabError: ``--json -`` has the results printed in place of the text.
+    """
+    if given and path == _STDOUT:
+        raise SystolabError(
+            f"Option {option} must not come with --json -, which prints no text; "
+            "--json FILE leaves room for it"
+        )

@@ -9,6 +9,7 @@ from systolab.cosim.commands import options
 from systolab.cosim.divergence.divergence import WAVES
 from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.terminal.console import steps
+from systolab.formats.dot.product import ENGINES
 from systolab.formats.errors import SystolabError
 from systolab.formats.escape import json_text
 from systolab.formats.writing import check_new_folder, write_folder
@@ -37,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", type=int, metavar="N", help="inputs to run (as many as there are, up to 100)"
     )
     parser.add_argument(
-        "--engine", default="auto", help="emulation engine, for example softfloat (auto)"
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help="emulation engine: auto, the fastest that is proved to apply, or one of "
+        f"{', '.join(engine.name for engine in ENGINES)} (auto)",
     )
     options.add_seed(parser)
     _add_error_arguments(parser)

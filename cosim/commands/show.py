@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description."""
     options.check_outputs({"--json": args.json}, {"--plot": args.plot})
+    options.require_text(args.json, "--table", args.table)
     description = describe(args.format, encode=args.encode)
     if args.beside and args.plot is None:
         raise SystolabError("Option --beside must come with --plot")

@@ -53,6 +53,11 @@ _Argument = bool | NDArray[np.generic]
 KILLED, SURVIVED, ABSENT = "killed", "survived", "not in this design"
 PROVED, EXPLAINED = "proven equivalent", "explained"
 
+_TERMS = (
+    "not counted: proven equal and explained, which nothing outside the machine can tell from the "
+    "sound design, and absent, in logic that this array is built without"
+)
+
 _PACKAGE_FILE = "systolab_mutant_pkg.sv"
 _RANDOM_REGISTERS = 1  # registers that a fault leaves unset must not start as zeros
 
@@ -126,6 +131,7 @@ class Campaign(Shown):
             share = 100 * count / present if present else 0.0
             parts.append(f"{count} of {present} mutants killed by {level}: {share:.1f} %")
         stages = Counter(v.stage for v in self.verdicts if v.stage)
+        parts.append(_TERMS)
         parts.append("by stage: " + ", ".join(f"{k} {n}" for k, n in stages.most_common()))
         if self.survivors:
             kinds = Counter(v.mutant.where or "other" for v in self.survivors)

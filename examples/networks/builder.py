@@ -56,9 +56,9 @@ class Builder:
         """Any operator with one output."""
         self._count += 1
         result = f"{op.lower()}_{self._count}"
-        self._nodes.append(
-            helper.make_node(op, inputs, [result], name or result, **attributes)  # type: ignore[arg-type]
-        )
+        node = helper.make_node(op, inputs, [result], name or result)
+        node.attribute.extend(helper.make_attribute(*each) for each in sorted(attributes.items()))
+        self._nodes.append(node)
         return result
 
     def conv(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from systolab import cosim, formats, glenside, rtl
+    from systolab.cosim.api.cache import CacheReport, cache
     from systolab.cosim.api.check import check, mutate
     from systolab.cosim.api.describe import Description, FormatList, describe, list_formats
     from systolab.cosim.api.hardware import Design, hardware
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array",
+    "CacheReport",
     "CheckReport",
     "Description",
     "Design",
@@ -77,6 +79,7 @@ __all__ = [
     "__version__",
     "accumulator",
     "array",
+    "cache",
     "check",
     "compile",
     "cosim",
@@ -100,6 +103,7 @@ __all__ = [
 # Where each name is, as in the imports above; tests/test_front_door.py holds the two together.
 _HOMES = {
     "Array": "rtl.kernel.kernel:Array",
+    "CacheReport": "cosim.api.cache:CacheReport",
     "CheckReport": "cosim.check.report:Report",
     "Description": "cosim.api.describe:Description",
     "Design": "cosim.api.hardware:Design",
@@ -127,6 +131,7 @@ _HOMES = {
     "Wrap": "formats.arithmetic.accumulator:Wrap",
     "accumulator": "formats.arithmetic.accumulator:parse_accumulator",
     "array": "rtl.kernel.configuration:array",
+    "cache": "cosim.api.cache:cache",
     "check": "cosim.api.check:check",
     "compile": "cosim.api.mapping:compile",
     "describe": "cosim.api.describe:describe",

@@ -20,6 +20,19 @@ def test_the_page_lists_them_all() -> None:
     assert sorted(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == NAMES
 
 
+def test_the_list_fits_80_columns() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "python -m benchmarks.NAME, where NAME is one of:"
+    assert [line.split()[0] for line in lines[2:] if not line.startswith(" ")] == NAMES
+    assert max(map(len, lines)) <= 80
+    said = " ".join(" ".join(lines[2:]).split())
+    for name, question in questions().items():
+        assert f"{name} {question}" in said
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_tells_its_use(name: str) -> None:
     done = subprocess.run(

@@ -33,6 +33,7 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
         "<Array 4x4: e4m3fn x e4m3fn to e4m3fn, accumulator exact, line 4, acc_rows 256, "
         "k_max 65536>",
     ),
+    "CacheReport": (sl.cache, "<CacheReport "),
     "CheckReport": (
         lambda: sl.check("int:4", level="quick", stages=["table"]),
         "<Report int:4 on 4x4: EQUAL: exhaustive in table>",

@@ -1,6 +1,7 @@
 """The dispatcher: what it imports, what it prints and its exit status."""
 
 import argparse
+import re
 import subprocess
 import sys
 import types
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from systolab.cosim import cli
+from systolab.formats.dot.product import ENGINES
 from systolab.formats.errors import SystolabError
 
 
@@ -71,7 +73,7 @@ def test_only_the_chosen_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
     assert cli.main(["run"]) == 0
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run", "--no-such-option"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--no-such-option"]])
 def test_wrong_usage_is_status_2(arguments: list[str], one_command: pytest.MonkeyPatch) -> None:
     one_command.setattr(cli, "load", lambda name: _command(name, 0))
     with pytest.raises(SystemExit) as exit_:
@@ -107,6 +109,72 @@ def test_help_lists_every_command(
     out = capsys.readouterr().out
     assert "help of one" in out
     assert "help of two" in out
+
+
+def test_no_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """As peers do: the help, on standard error, since nothing was asked for; wrong usage."""
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([])
+    assert exit_.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("usage: systolab ")
+    for name in cli.COMMANDS:
+        assert re.search(rf"^ +{name} +\w", captured.err, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_fits_80_columns(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def _help(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_says_what_there_is_to_choose_from(capsys: pytest.CaptureFixture[str]) -> None:
+    text = _help("run", capsys)
+    for engine in ENGINES:
+        assert re.search(rf"\b{engine.name}\b", text), engine.name
+    text = _help("check", capsys)
+    assert "--quick fewer cases, in seconds (without it and --full: the normal level)" in text
+    assert "those in logic that the array is built without are absent" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["check", "int:4", "--mutate", "2", "--waves", "w"],
+            "Option --waves must not come with --mutate: a fault that is found is meant to be "
+            "there",
+        ),
+        (
+            ["show", "int:4", "--table", "--json", "-"],
+            "Option --table must not come with --json -, which prints no text; --json FILE leaves "
+            "room for it",
+        ),
+        (
+            ["map", "examples/digits_cnn.onnx", "--explain", "conv1", "--json", "-"],
+            "Option --explain must not come with --json -, which prints no text; --json FILE "
+            "leaves room for it",
+        ),
+        (["cache", "--prune", "-1"], "--prune must be at least 0 days, not -1.0"),
+        (["cache", "--prune", "nan"], "--prune must be at least 0 days, not nan"),
+    ],
+)
+def test_no_option_is_ignored_in_silence(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == f"systolab: error: {message}\n"
 
 
 def test_every_listed_command_loads_under_its_name() -> None:

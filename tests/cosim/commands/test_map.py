@@ -66,12 +66,28 @@ def test_knowledge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "must be of array" in capsys.readouterr().err
 
 
+def test_host_steps_name_their_operator_and_their_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["map", MODEL, "--array", "8x8"]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    (pool,) = [row for row in rows if row.startswith("pool1 ")]
+    reason = heading.index("why on the host")
+    assert pool[heading.index("operator") :].split()[:2] == ["max_pool", "host"]
+    assert pool[reason:] == "the array has no max pool"
+    assert all(len(row) <= reason for row in rows if row.startswith(("conv", "dense")))
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
         ("pool1", "Layer 'pool1' must run on the array, not on the host"),
         ("con1", "not 'con1'; did you mean 'conv1'?"),
-        ("nothing", "Layer must be one that runs on the array (conv1, "),
+        (
+            "nothing",
+            "Layer must be one that runs on the array (conv1, conv2, dense1, dense2; or one fused "
+            "with them), not 'nothing'",
+        ),
     ],
 )
 def test_layers_without_explanation(

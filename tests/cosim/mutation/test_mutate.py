@@ -60,6 +60,8 @@ def test_the_table_counts_by_block_and_lists_survivors() -> None:
         "total        6             1            1             1          1         1       1",
         "1 of 3 mutants killed by quick: 33.3 %",
         "2 of 3 mutants killed by full: 66.7 %",
+        "not counted: proven equal and explained, which nothing outside the machine can tell from "
+        "the sound design, and absent, in logic that this array is built without",
         "by stage: tile 1, cycles 1",
         "",
         "survivors (1 other):",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import systolab as sl
@@ -152,3 +153,9 @@ def test_others_are_tables(report: Shown) -> None:
     assert page.of("th")
     assert page.links == []
     assert report.as_data()
+
+
+def test_the_histogram_of_a_loss_fits_80_columns() -> None:
+    """Also where one group holds everything and its values take all their digits."""
+    report = sl.loss(np.full(1_000_000, -1.2345e-30), "bfloat16")
+    assert max(map(len, report.histogram().split("\n"))) <= 80
