@@ -1,7 +1,9 @@
 """The `systolab` command: finds the subcommand's module, parses its arguments, runs it.
 
-Exit status: 0 good, 1 a mismatch was found, 2 wrong usage or input.
+What its exit status means is in `cosim.exit_status`.
 """
+
+from __future__ import annotations
 
 import argparse
 import importlib
@@ -10,14 +12,39 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
+from systolab.cosim.exit_status import guarded
+from systolab.cosim.terminal.output import put
 from systolab.formats.errors import Parameter, SystolabError, meant
 from systolab.formats.escape import printable
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["COMMANDS", "Command", "load", "main", "parser"]
 
 COMMANDS = ("cache", "check", "formats", "map", "quantize", "rtl", "run", "show")
+
+
+_EPILOG = """\
+files:
+  A file as FILE is written whole or not at all, and folders on the way are
+  made. - as FILE is standard output, where that makes sense.
+
+environment:
+  SYSTOLAB_CACHE  folder of built models; else systolab in XDG_CACHE_HOME, or
+                  in ~/.cache. "systolab cache" shows and prunes it.
+  CXX             C++ compiler that builds the models (g++)
+  NO_COLOR, COLUMNS  no colours; another width than the terminal's
+
+exit status:
+  0    good
+  1    software and hardware differ, or a planted fault survives
+  2    wrong usage or input, or the system lacks something
+  70   a defect of systolab; a report is written and named
+  130  interrupted (143: terminated)
+"""
 
 
 class Command(Protocol):
@@ -45,13 +72,21 @@ class _Parser(argparse.ArgumentParser):
         # A shortened option would change its meaning with every option that is added.
         super().__init__(**arguments, allow_abbrev=False)
 
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse's own says nothing where help or version cannot be written.
+        if file is sys.stdout:
+            put(message)
+        else:
+            super()._print_message(message, file)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where help is; status 2."""
         if option := re.search(r"unrecognized arguments: (-[\w-]+)", message):
             message += meant(option[1], self._option_string_actions)
         elif choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
             message += meant(choice[1], re.findall(r"[\w-]+", choice[2]))
-        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help tells more)\n")
+        told = printable(f"{self.prog}: error: {message} ({self.prog} --help tells more)")
+        self.exit(2, f"{told}\n")
 
 
 def parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -59,6 +94,8 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     top = _Parser(
         prog="systolab",
         description="Co-simulation of systolic accelerators with custom number formats.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"systolab {version('systolab')}")
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -84,27 +121,22 @@ def _spelling(command: argparse.ArgumentParser) -> Callable[[Parameter], str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     # A known subcommand imports its own module and nothing else: quick to start, and a defect in
     # one subcommand leaves the others usable.
     chosen = [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS
-    spelling: Callable[[Parameter], str] = str
+    if not arguments:
+        top = parser(chosen)
+        top.exit(2, top.format_help())
+    parsed, unknown = parser(chosen).parse_known_args(arguments)
+    if unknown:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        if not arguments:
-            top = parser(chosen)
-            top.exit(2, top.format_help())
-        parsed, unknown = parser(chosen).parse_known_args(arguments)
-        if unknown:
-            parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        spelling = _spelling(parsed.parser)
         return int(parsed.function(parsed))
     except SystolabError as error:
-        lines = map(printable, f"systolab: error: {error.spelt(spelling)}".split("\n"))
-        print("\n".join(lines), file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader of our output went away (`systolab ... | head`): nobody is left to tell.
-        sys.stderr.close()
-        return 2
-    except KeyboardInterrupt:
-        print("systolab: interrupted", file=sys.stderr)
-        return 130
+        raise SystolabError(error.spelt(_spelling(parsed.parser))) from error
+    except SystemExit as error:
+        raise RuntimeError(f"a part of the command asked to exit with {error.code}") from error

@@ -8,12 +8,12 @@ go; ``-`` as a file is standard output. What is to be written is checked before 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from systolab.cosim.terminal.console import show
+from systolab.cosim.terminal.output import put
 from systolab.cosim.terminal.shown import Part, Shown
 from systolab.formats.errors import SystolabError
 from systolab.formats.escape import json_text
@@ -181,7 +181,7 @@ def answer(
         elif target is not None:
             write_text(target, document)
     if printed is not None:
-        sys.stdout.write(printed)
+        put(printed)
     else:
         show(report if text is None else text)
 

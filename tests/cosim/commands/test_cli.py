@@ -57,10 +57,31 @@ def test_an_error_cannot_steer_the_terminal(
     assert capsys.readouterr().err.endswith(r"not a\r\x1b[2Jb" + "\n")
 
 
-def test_a_defect_is_not_hidden(one_command: pytest.MonkeyPatch) -> None:
-    one_command.setattr(cli, "load", lambda name: _command(name, ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["run"])
+def test_help_names_the_environment_and_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    shown = capsys.readouterr().out
+    for word in ("SYSTOLAB_CACHE", "CXX", "70   a defect", "- as FILE is standard output"):
+        assert word in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_part_cannot_end_the_command(
+    one_command: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one_command.setenv("SYSTOLAB_CACHE", str(tmp_path))
+    one_command.setattr(cli, "load", lambda name: _command(name, SystemExit(0)))
+    assert cli.main(["run"]) == 70
+    assert "RuntimeError: a part of the command asked to exit with 0" in capsys.readouterr().err
+
+
+def test_wrong_usage_cannot_steer_the_terminal(
+    one_command: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_command.setattr(cli, "load", lambda name: _command(name, 0))
+    with pytest.raises(SystemExit):
+        cli.main(["run", "a\r\nverdict identical\x1b"])
+    assert r"arguments: a\r\nverdict identical\x1b (" in capsys.readouterr().err
 
 
 def test_only_the_chosen_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
