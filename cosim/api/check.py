@@ -12,6 +12,7 @@ from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Explain
 from systolab.cosim.check.report import Report
 from systolab.cosim.check.stages import Request
+from systolab.cosim.coverage.coverage import Meter
 from systolab.cosim.divergence.divergence import WAVES, Divergence
 from systolab.cosim.mutation.campaign import Campaign, campaign
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
@@ -40,6 +41,7 @@ def check(
     level: str = Level.NORMAL,
     seed: int = 0,
     stages: Collection[str] | None = None,
+    coverage: bool = False,
     waves: str | Path = WAVES,
     progress: _Progress = lambda _: None,
 ) -> Report:
@@ -63,6 +65,7 @@ def check(
         level: how much to do: ``"quick"``, ``"normal"`` or ``"full"``.
         seed: of random inputs.
         stages: names of the stages to run; None: all that concern the array.
+        coverage: measure what the runs reach in the RTL: points, lines, toggles. All stages run.
         waves: folder of the waveform of a first divergence; made when there is one.
         progress: told the name of every stage before it runs.
 
@@ -70,6 +73,11 @@ def check(
         SystolabError: an argument cannot be used, alone or with the others.
     """
     machine = _machine(format, array, weight, out_format, accumulator)
+    if coverage and stages is not None:
+        raise SystolabError(
+            Parameter("coverage"),
+            " must not come with a choice of stages: what one leaves out another reaches",
+        )
     request = Request(
         machine,
         choice(Parameter("level"), Level, level),
@@ -97,7 +105,8 @@ def check(
     def explainer(context: Context) -> Explain:
         return Divergence(context, folder, command).explain
 
-    return all_stages.check(request, explainer, progress=progress)
+    meter = Meter() if coverage else None
+    return all_stages.check(request, explainer, progress=progress, meter=meter)
 
 
 def mutate(

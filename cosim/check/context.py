@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from systolab.cosim.case import Device, hardware_model, software
+from systolab.cosim.check.report import Reached
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.units import Units
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.kernel.kernel import Array
 
-__all__ = ["Context", "Effort", "Level"]
+__all__ = ["Context", "Effort", "Level", "Meter"]
 
 
 class Level(StrEnum):
@@ -65,6 +67,16 @@ _EFFORT = {
 }
 
 
+class Meter(Protocol):
+    """Measures what the runs of a check reach in the RTL."""
+
+    def instrumented(self, hardware: Hardware) -> Hardware:
+        """The sources of which the model is built."""
+
+    def measured(self, hardware: Hardware, model: Model) -> Reached:
+        """What the runs of that model have reached."""
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """The subject of a check: both machines, the level and the seed.
@@ -73,11 +85,13 @@ class Context:
         hardware: the sources of the machine.
         level: how much to do.
         seed: of all random inputs.
+        meter: measures what the runs of the whole machine reach in it; None: nothing does.
     """
 
     hardware: Hardware
     level: Level
     seed: int
+    meter: Meter | None = None
 
     @property
     def array(self) -> Array:
@@ -92,7 +106,10 @@ class Context:
     @cached_property
     def model(self) -> Model:
         """The whole machine, built when first needed."""
-        return Model(self.array, sources=self.hardware)
+        if self.meter is None:
+            return Model(self.array, sources=self.hardware)
+        sources = self.meter.instrumented(self.hardware)
+        return Model(self.array, sources=sources, coverage=True)
 
     @cached_property
     def rtl(self) -> Device:

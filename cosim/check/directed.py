@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from systolab.cosim.case import Case
-from systolab.cosim.check import block_scales, lossless
-from systolab.cosim.check.kernels import Data, rms
+from systolab.cosim.check import block_scales, inputs, lossless
+from systolab.cosim.check.kernels import Data, rms, stored
+from systolab.formats.format import Format
 from systolab.rtl.kernel.kernel import (
     MAX_GUARDS,
     MAX_LENGTH,
@@ -32,6 +34,9 @@ __all__ = ["MIDWAY", "directed"]
 MIDWAY = MAX_LENGTH // 2  # a loop longer than this uses all bits of its index
 
 _BANKS = 2
+_REPEATS = 64  # outer iterations that fill whole banks
+_SMALL = 16  # codes around zero
+_VECTORS = 1 << 16  # of all of them together, where banks are large
 _WINDOW = 4096  # codes that one operand's walk of many short loops stays within
 
 
@@ -48,6 +53,7 @@ def directed(array: Array, data: Data) -> Iterator[Case]:
         yield from _loops_alone(array, data, mode)
         yield from _stalled(data, _guards(array, data, mode))
         yield from _long_loops(array, data, mode)
+        yield _backwards(array, data, mode)
     yield from _in_turn(array, data)
 
 
@@ -59,20 +65,35 @@ def _stalled(data: Data, cases: Iterator[Case]) -> Iterator[Case]:
 
 
 def _whole_banks(array: Array, data: Data, mode: Mode) -> Iterator[Case]:
-    """Every row of both banks is written, added to and drained, twice and with other numbers."""
+    """Every row of both banks is written, added to and drained, often enough to change each bit."""
     rows = (array.acc_rows,) if mode.description.has_rows else ()
-    kernel = _kernel(array, mode, (2 * _BANKS,), (2,), rows, array.rows, array.cols, dense=True)
+    outer = max(2 * _BANKS, min(_REPEATS, _VECTORS // array.acc_rows))
+    kernel = _kernel(array, mode, (outer,), (2,), rows, array.rows, array.cols, dense=True)
     case = data.case(kernel)
     # Neighbouring rows hold different numbers, also as codes: no clamp, outputs over the format.
     count, typical = len(case.scale), math.sqrt(kernel.length) * rms(array.act) * rms(array.weight)
     factor = np.float32(np.clip(rms(array.out) / max(typical, 1e-300), 2.0**-100, 2.0**100))
-    yield replace(
+    case = replace(
         _plain(array, data, case),
         scale=np.full(count, factor, np.float32),
         bias=np.zeros(count, np.float32),
         lo=-np.inf,
         hi=np.inf,
     )
+    yield case
+    # Sums of any size above; here also those of which the lowest bits are ones.
+    codes = [
+        stored(data.rng.choice(_around_zero(fmt), len(old)), fmt)
+        for fmt, old in ((array.act, case.a), (array.weight, case.w))
+    ]
+    yield replace(case, a=codes[0], w=codes[1])
+
+
+def _around_zero(fmt: Format) -> NDArray[np.uint16]:
+    """Codes of the smallest magnitudes."""
+    codes = inputs.usable_codes(fmt, False)
+    order = np.argsort(np.abs(fmt.values[codes]), kind="stable")
+    return codes[order[:_SMALL]]
 
 
 def _every_loop(array: Array, data: Data, mode: Mode) -> Iterator[Case]:
@@ -159,6 +180,19 @@ def _long_loops(array: Array, data: Data, mode: Mode) -> Iterator[Case]:
         # Either A moves or W and its parameters do: what the software computes at one stroke.
         kept = ("A",) if position % 2 else ("W", "P")
         yield data.case(_standing(kernel, kept))
+
+
+def _backwards(array: Array, data: Data, mode: Mode) -> Case:
+    """Every stream and every loop of it from the highest address down."""
+    rows = (min(3, array.acc_rows),) if mode.description.has_rows else ()
+    kernel = _kernel(array, mode, (2, 3), (2,), rows, array.rows, array.cols, dense=True)
+    streams = {}
+    for name, pattern in kernel.streams().items():
+        last = int(pattern.addresses().max())
+        loops = tuple((n, -stride) for n, stride in pattern.loops)
+        lanes, stride = pattern.lane
+        streams[name.lower()] = replace(pattern, base=last, loops=loops, lane=(lanes, -stride))
+    return data.case(replace(kernel, **streams))
 
 
 def _standing(kernel: Kernel, names: tuple[str, ...]) -> Kernel:

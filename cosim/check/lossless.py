@@ -173,11 +173,19 @@ def cancelling(array: Array, data: Data, mode: Mode, length: int) -> Case:
     return nulled(array, case, np.zeros(1, np.int64))
 
 
-def overflowing(array: Array, data: Data, mode: Mode, length: int, beyond: bool = False) -> Case:
+def overflowing(
+    array: Array,
+    data: Data,
+    mode: Mode,
+    length: int,
+    beyond: bool = False,
+    small: bool = False,
+) -> Case:
     """One output row of products of the largest magnitude, of one sign in each column, lossless.
 
     Columns alternate in sign; the last step is a random product. Block scales are 1, or such that
-    sums go ``beyond`` the largest binary32 about halfway.
+    sums go ``beyond`` the largest binary32 about halfway. The last product may be the ``small``est
+    there is, so that the sum has all the bits that one can have.
     """
     n = array.cols
     kernel = product_kernel(array, 1, length, n, mode)
@@ -188,6 +196,8 @@ def overflowing(array: Array, data: Data, mode: Mode, length: int, beyond: bool 
     w = np.tile(np.resize(both, n), (length, 1))
     w[-1] = data.rng.choice(inputs.usable_codes(array.weight, False), n)
     case.a[:] = stored(np.full(length, positive), array.act)
+    if small:
+        case.a[-1], w[-1] = smallest(array.act), smallest(array.weight)
     case.w[:] = stored(w.reshape(-1), array.weight)
     if case.a_scale is not None and case.w_scale is not None:
         half = max(1, length // 2) * array.act.max * array.weight.max
@@ -202,7 +212,8 @@ def edge_lengths(array: Array) -> list[int]:
     # Block-scaled, the width of the sums depends on the rows alone.
     longest = min(array.k_max, _LONGEST_SCALED) if array.block_scaled else array.k_max
     limit = longest // array.rows * array.rows  # whole tiles
-    lengths = {3, array.rows, array.rows + 1, 64, limit}
+    # Every power of two, so that sums of largest products have every bit as their highest one.
+    lengths = {3, array.rows, array.rows + 1, limit, *(1 << k for k in range(2, 32))}
     parameters = specialise(array)
     if not parameters.float32:
         product = array.act.ratio * array.weight.ratio << parameters.product_shift

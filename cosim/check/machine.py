@@ -184,6 +184,7 @@ def column(machine: Machine) -> StageResult:
         for mode in array.modes:
             for length in lengths:
                 yield lossless.overflowing(array, data, mode, length)
+                yield lossless.overflowing(array, data, mode, length, small=True)
                 if array.block_scaled:
                     yield lossless.overflowing(array, data, mode, length, beyond=True)
                 if length <= _CANCELLING:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 from xml.etree import ElementTree
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.escape import printable
 
-__all__ = ["Coverage", "Finding", "JsonValue", "Report", "StageResult"]
+__all__ = ["Coverage", "Finding", "JsonValue", "Reached", "Report", "StageResult"]
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
@@ -94,6 +95,20 @@ class StageResult:
         return self.differ == 0
 
 
+class Reached(Protocol):
+    """What the runs of a check reached in the RTL."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether that is all there is to reach."""
+
+    def parts(self) -> Sequence[Part]:
+        """It as parts of a report."""
+
+    def as_data(self) -> Mapping[str, JsonValue]:
+        """It as plain data for JSON."""
+
+
 @dataclass(repr=False)
 class Report(Shown):
     """All stages of one check.
@@ -101,10 +116,12 @@ class Report(Shown):
     Attributes:
         subject: what was checked: format, array, accumulator, level, seed, by name.
         stages: results in the order the stages ran.
+        reached: what the runs reached in the RTL, where that was measured.
     """
 
     subject: dict[str, str]
     stages: list[StageResult] = field(default_factory=list)
+    reached: Reached | None = None
 
     @property
     def headline(self) -> str:
@@ -113,7 +130,11 @@ class Report(Shown):
 
     @property
     def passed(self) -> bool:
-        """Whether every stage passed."""
+        """Whether every stage passed, and all that had to be reached was."""
+        return self._equal and (self.reached is None or self.reached.passed)
+
+    @property
+    def _equal(self) -> bool:
         return all(stage.passed for stage in self.stages)
 
     @property
@@ -124,7 +145,7 @@ class Report(Shown):
     @property
     def verdict(self) -> str:
         """One sentence: equal or not, and which stages were exhaustive."""
-        if not self.passed:
+        if not self._equal:
             wrong = [stage.name for stage in self.stages if not stage.passed]
             return f"DIFFERENT: {', '.join(wrong)}"
         groups = [
@@ -159,11 +180,13 @@ class Report(Shown):
             "",
             Table(columns, rows),
             "",
-            Verdict(self.verdict, self.passed),
+            Verdict(self.verdict, self._equal),
         ]
         for stage in self.stages:
             if stage.finding is not None:
                 parts += ["", *stage.finding.parts()]
+        if self.reached is not None:
+            parts += ["", *self.reached.parts()]
         return parts
 
     def text(self, width: int | None = None, *, times: bool = True) -> str:
@@ -195,6 +218,7 @@ class Report(Shown):
             "verdict": self.verdict,
             "cases": self.cases,
             "stages": stages,
+            **({} if self.reached is None else {"coverage": self.reached.as_data()}),
         }
 
     def to_junit(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from systolab.cosim.check import blocks, machine, postprocessing, proof
-from systolab.cosim.check.context import Context, Level
+from systolab.cosim.check.context import Context, Level, Meter
 from systolab.cosim.check.machine import Explain, Machine
 from systolab.cosim.check.report import Coverage, Report, StageResult
 from systolab.formats.errors import Parameter, SystolabError, meant
@@ -123,6 +123,7 @@ def check(
     explainer: Callable[[Context], Explain],
     sources: Hardware | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    meter: Meter | None = None,
 ) -> Report:
     """Run the stages of a check.
 
@@ -131,6 +132,7 @@ def check(
         explainer: makes, for the context of the check, what minimises and locates a difference.
         sources: the sources to check, where they are not the generated ones.
         progress: told the name of every stage before it runs.
+        meter: measures what the runs reach in the RTL.
 
     Raises:
         SystolabError: a stage is unknown, or the array cannot be generated or built.
@@ -150,8 +152,10 @@ def check(
         if request.codec is not Codec.AUTO:
             raise
         return _software_only(request, report, f"no RTL: {error}")
-    context = Context(built, request.level, request.seed)
+    context = Context(built, request.level, request.seed, meter)
     _run(request, context, explainer(context), report, progress)
+    if meter is not None:
+        report.reached = meter.measured(built, context.model)
     return report
 
 

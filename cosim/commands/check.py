@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"run only this stage; may be repeated: {', '.join(stage.name for stage in STAGES)}",
     )
     parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="also measure what the check's runs reach in the RTL: points, lines, toggles",
+    )
+    parser.add_argument(
         "--mutate",
         dest="count",
         type=int,
@@ -80,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             level=Level.QUICK if args.quick else Level.FULL if args.full else Level.NORMAL,
             seed=args.seed,
             stages=args.stages,
+            coverage=args.coverage,
             waves=WAVES if args.waves is None else args.waves,
             progress=step,
         )
@@ -95,6 +101,10 @@ def _mutate(args: argparse.Namespace) -> int:
         )
     if args.codec != Codec.AUTO:
         raise SystolabError(f"--codec must be auto with --mutate, not {args.codec}")
+    if args.coverage:
+        raise SystolabError(
+            "Option --coverage must not come with --mutate: a check of the sound design measures it"
+        )
     for name, given in (("--stage", args.stages), ("--junit", args.junit)):
         if given is not None:
             raise SystolabError(
