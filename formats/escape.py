@@ -8,6 +8,7 @@ name that is no text, cannot be written at all.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 
@@ -39,14 +40,17 @@ def xml_text(text: str) -> str:
 def json_text(data: object, indent: int | None = 2) -> str:
     """Plain data as a JSON document of ASCII characters that every reader takes.
 
-    Raises:
-        ValueError: a number is NaN or infinite, which JSON does not have.
+    JSON has no NaN and no infinities: they are the texts "nan", "inf" and "-inf".
     """
     return json.dumps(_whole(data), indent=indent, allow_nan=False) + "\n"
 
 
 def _whole(data: object) -> object:
-    """Data whose texts and keys are ``writable``: many readers refuse a lone surrogate."""
+    """Data whose texts and keys are ``writable``, for many readers refuse a lone surrogate, and
+    whose numbers are finite.
+    """
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(float(data))
     if isinstance(data, str):
         return writable(data)
     if isinstance(data, Mapping):

@@ -328,7 +328,7 @@ class Format(Sealed):
                 (default the last).
 
         Returns:
-            Positive normal binary32 scales.
+            Positive binary32 scales.
         """
         array = quantization.as_real(x).values
         if self.scaling.block is None:
@@ -467,9 +467,7 @@ class QuantizedTensor:
     def dequantize(self) -> NDArray[np.float32]:
         """The real values, each rounded once to binary32.
 
-        NaN and infinities stay what they are, -0 too; a product beyond binary32's largest becomes
-        an infinity.
+        NaN and infinities stay what they are, -0 too; a finite product beyond binary32's largest
+        number becomes that number.
         """
-        table = self.format.values.astype(np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(table[self.codes] * self.full_scale(), dtype=np.float32)
+        return quantization.dequantize(self.format, self.codes, self.full_scale())

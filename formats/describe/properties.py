@@ -108,14 +108,14 @@ def worst_errors(fmt: Format) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Loss:
-    """What quantising lost, over the finite values of a tensor.
+    """What quantising lost, over the values of a tensor that were finite and stayed so.
 
     Attributes:
         sqnr_db: signal to quantisation noise; None where there is no noise (or no signal).
         max_error: largest absolute error.
         clipped: fraction of values more than half a step beyond the outermost representable ones.
         flushed: fraction of nonzero values that became zero.
-        nonfinite: number of NaN and infinities, left out above.
+        nonfinite: number of NaN and infinities before or after, left out above.
         codes_used: number of distinct codes.
     """
 
@@ -132,22 +132,36 @@ def loss(x: NDArray[np.floating], tensor: QuantizedTensor) -> Loss:
 
     NaN and infinities are counted and left out of everything else.
     """
-    finite = np.isfinite(x)
+    dequantized = tensor.dequantize()
+    finite = np.isfinite(x) & np.isfinite(dequantized)
     count = max(int(finite.sum()), 1)
     exact = x[finite].astype(np.float64)
-    value = tensor.dequantize()[finite].astype(np.float64)
+    value = dequantized[finite].astype(np.float64)
     error = value - exact
-    noise, signal = float(error @ error), float(exact @ exact)
     points = tensor.format.codebook.points
     scale = np.broadcast_to(tensor.full_scale(), x.shape)[finite].astype(np.float64)
     low = points[0] - (points[1] - points[0]) / 2
     high = points[-1] + (points[-1] - points[-2]) / 2
     clipped = (exact < low * scale) | (exact > high * scale)
     return Loss(
-        sqnr_db=float(10 * np.log10(signal / noise)) if noise > 0 and signal > 0 else None,
+        sqnr_db=_decibels(exact, error),
         max_error=float(np.abs(error).max(initial=0.0)),
         clipped=float(clipped.sum() / count),
         flushed=float(((value == 0) & (exact != 0)).sum() / count),
         nonfinite=int(x.size - finite.sum()),
         codes_used=len(np.unique(tensor.codes)),
     )
+
+
+def _decibels(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> float | None:
+    """Ratio of the powers of finite numbers; None where either is zero. No power overflows."""
+    powers, exponents = [], []
+    for x in (signal, noise):
+        exponent = int(np.frexp(np.abs(x).max(initial=0.0))[1])
+        scaled = np.ldexp(x, -exponent)
+        powers.append(float(scaled @ scaled))
+        exponents.append(exponent)
+    if 0 in powers:
+        return None
+    octaves = 2 * (exponents[0] - exponents[1])
+    return float(10 * np.log10(powers[0] / powers[1]) + octaves * 10 * np.log10(2))

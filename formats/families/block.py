@@ -10,7 +10,7 @@ from systolab.formats.families.floating import NAMED, Float
 from systolab.formats.families.integer import Fixed, Int
 from systolab.formats.format import Format
 from systolab.formats.projection.codebook import Neighbours
-from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
+from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, largest_scale
 
 __all__ = ["BlockFormat", "NvFp4", "bfp", "mx"]
 
@@ -97,4 +97,4 @@ class NvFp4(BlockFormat):
         tensor = float(Scaling(ScaleKind.BINARY32).scale_of(largest, self.max * scales.max, 1))
         codes = np.maximum(scales.encode(blocks / self.max / tensor), 1)
         product = scales.values[codes] * tensor
-        return np.maximum(product, 2.0**-126).astype(np.float32)
+        return np.clip(product, 2.0**-126, largest_scale(self.max)).astype(np.float32)

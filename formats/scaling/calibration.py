@@ -84,6 +84,15 @@ class _Histogram:
         return float(self.largest[order][int(np.argmax(reached))])
 
 
+def _as_binary32(batch: ArrayLike) -> NDArray[np.float32]:
+    """Data in binary32; what is finite stays so."""
+    x = as_real(batch).values
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    overflow = np.isinf(single) & np.isfinite(x)
+    return np.where(overflow, np.copysign(np.finfo(np.float32).max, single), single)
+
+
 class Calibration:
     """Collects batches, then gives a scale.
 
@@ -132,7 +141,7 @@ class Calibration:
         Raises:
             SystolabError: the batch has no such axis, or another number of channels than before.
         """
-        x = as_real(batch).values.astype(np.float32, copy=False)
+        x = _as_binary32(batch)
         if self._axis is None:
             slices = x.reshape(1, -1)
         elif -x.ndim <= self._axis < x.ndim:

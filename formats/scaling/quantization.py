@@ -19,9 +19,17 @@ from systolab.formats.projection.odd import (
 )
 from systolab.formats.projection.rounding import Rounding
 from systolab.formats.scaling.quantizer import Quantizer
-from systolab.formats.scaling.scaling import as_scales, check_axis, magnitudes
+from systolab.formats.scaling.scaling import as_scales, check_axis, largest_scale, magnitudes
 
-__all__ = ["Quantized", "Real", "as_real", "block_magnitudes", "quantize", "require_decided"]
+__all__ = [
+    "Quantized",
+    "Real",
+    "as_real",
+    "block_magnitudes",
+    "dequantize",
+    "quantize",
+    "require_decided",
+]
 
 _CHUNK = 1 << 16
 _SCALE_BITS = 24
@@ -121,6 +129,17 @@ def _quantize(
     used = fmt.fit_scale(array, axis) if scale is None else _checked(scale)
     codes = _encode_quotients(fmt, array, _broadcast(used, array.shape))
     return Quantized(codes, used)
+
+
+def dequantize(fmt: Quantizer, codes: Codes, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values of codes under scales that broadcast to them, as of ``QuantizedTensor``."""
+    table = fmt.values.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.asarray(table[codes] * scale, dtype=np.float32)
+    if scale.max(initial=0) > largest_scale(fmt.max):
+        overflow = np.isinf(x) & np.isfinite(table)[codes]
+        x = np.where(overflow, np.copysign(np.finfo(np.float32).max, x), x)
+    return x
 
 
 def _quantize_blocks(

@@ -40,6 +40,10 @@ class Quantizer(Protocol):
         """The values of all codes, shape [2^bits]."""
 
     @property
+    def max(self) -> float:
+        """The largest finite magnitude."""
+
+    @property
     def projection(self) -> Projection:
         """The projection of binary64 values."""
 

@@ -11,17 +11,26 @@ from numpy.typing import NDArray
 from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import SystolabError
 
-__all__ = ["ScaleKind", "ScaleRule", "Scaling", "as_scales", "check_axis", "magnitudes"]
+__all__ = [
+    "ScaleKind",
+    "ScaleRule",
+    "Scaling",
+    "as_scales",
+    "check_axis",
+    "largest_scale",
+    "magnitudes",
+]
 
 _SMALLEST = 2.0**-126
-_LARGEST = 2.0**127
+_SMALLEST_EXPONENT = -127  # of E8M0
+_OVERFLOW = 2.0**128 - 2.0**103  # the first number that binary32 rounds to an infinity
 
 
 class ScaleKind(StrEnum):
     """Which numbers a scale may be."""
 
     NONE = "none"  #: always 1
-    POW2 = "pow2"  #: a power of two
+    POW2 = "pow2"  #: a power of two, as E8M0 has them
     BINARY32 = "binary32"  #: any normal binary32
 
 
@@ -80,7 +89,8 @@ class Scaling:
     def scale_of(self, amax: NDArray[np.float64], top: float, width: int) -> NDArray[np.float32]:
         """Scales for largest magnitudes ``amax`` (any shape).
 
-        Zero (no finite nonzero data) gives 1. Scales are kept in [2^-126, 2^127].
+        Zero (no finite nonzero data) gives 1. Powers of two are kept at 2^-127 and above, others
+        at 2^-126, and all where the rounded product with ``top`` is finite.
 
         Args:
             amax: largest finite magnitudes, as binary64.
@@ -93,10 +103,12 @@ class Scaling:
             case ScaleKind.NONE:
                 return np.ones(amax.shape, np.float32)
             case ScaleKind.BINARY32:
-                scale = np.clip(safe / top, _SMALLEST, _LARGEST)
+                with np.errstate(over="ignore"):
+                    scale = np.clip(safe / top, _SMALLEST, largest_scale(top))
             case ScaleKind.POW2:
                 exponent = self._exponent(safe, top, width)
-                scale = np.ldexp(1.0, np.clip(exponent, -126, 127))
+                largest = int(np.frexp(largest_scale(top))[1]) - 1
+                scale = np.ldexp(1.0, np.clip(exponent, _SMALLEST_EXPONENT, largest))
         return np.where(empty, 1.0, scale).astype(np.float32)
 
     def _exponent(self, amax: NDArray[np.float64], top: float, width: int) -> NDArray[np.int64]:
@@ -127,6 +139,16 @@ def as_scales(given: object) -> NDArray[np.float32] | None:
     with np.errstate(over="ignore", under="ignore"):
         scales = numbers.astype(np.float32)
     return scales if (np.isfinite(scales) & (scales > 0)).all() else None
+
+
+def largest_scale(value: float) -> float:
+    """The largest binary32 whose product with ``value`` >= 0 is finite after rounding to binary32.
+
+    A value of 24 significant bits: the product is exact in binary64.
+    """
+    end = float(np.finfo(np.float32).max)
+    scale = np.float32(end if value * end < _OVERFLOW else _OVERFLOW / value)
+    return float(scale if float(scale) * value < _OVERFLOW else np.nextafter(scale, np.float32(0)))
 
 
 def check_axis(x: NDArray[np.floating], axis: int) -> None:

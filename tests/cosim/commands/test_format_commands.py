@@ -109,6 +109,25 @@ def test_quantize_counts_what_is_lost(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "non-finite  2\n" in text
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["int:8", "int:8,symmetric=yes", "e3m4", "bfloat16", "posit:8,1"])
+@pytest.mark.parametrize("largest", [float(np.finfo(np.float32).max), 1e300])
+def test_quantize_of_the_largest_numbers(
+    name: str, largest: float, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", np.array([largest, -largest, 1.0, 0.0]))
+    path = tmp_path / "r.json"
+    output(capsys, "quantize", str(tmp_path / "x.npy"), "--format", name, "--json", str(path))
+
+    def refuse(token: str) -> None:
+        raise AssertionError(token)
+
+    facts = json.loads(path.read_text(), parse_constant=refuse)
+    overflows = name == "bfloat16"
+    assert facts["nonfinite"] == (2 if overflows else 0)
+    assert facts["sqnr_db"] is None if overflows else isinstance(facts["sqnr_db"], float)
+
+
 def test_quantize_calibrated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal(5000).astype(np.float32)
     np.save(tmp_path / "x.npy", x)

@@ -141,6 +141,39 @@ def test_a_quantised_product() -> None:
     np.testing.assert_allclose(OUT.values[found.o].reshape(m, n), real, rtol=2.0**-6, atol=2.0**-12)
 
 
+def test_the_least_scale_of_e8m0() -> None:
+    """2^-127 is a subnormal binary32: kept by the model and by the hardware."""
+    array = ARRAYS["4x4 mxfp8"]
+    rng = np.random.default_rng(1)
+    m, k, n = 5, 40, 6
+    tiny = np.ldexp(rng.uniform(-1, 1, (m, k)), -118).astype(np.float32)
+    tiny[:, 0] = 2.0**-119  # the scale's floor, times 2^8
+    tiny[:, 32] = -(2.0**-119)
+    w = array.weight.quantize(rng.normal(size=(k, n)).astype(np.float32), axis=0)
+    a = array.act.quantize(np.clip(tiny, -(2.0**-119), 2.0**-119), axis=1)
+    assert (a.scale == np.float32(2.0**-127)).all()
+    product = block_gemm(array, a, w)
+    scale = np.full(n, 2.0**118, np.float32)
+    job = Job(
+        product.kernel,
+        product.a,
+        product.w,
+        scale,
+        np.zeros(n, np.float32),
+        -INFINITY,
+        INFINITY,
+        np.zeros(m * n, np.uint16),
+        product.a_scale,
+        product.w_scale,
+    )
+    found = model("4x4 mxfp8").run(job).o
+    np.testing.assert_array_equal(found, run(array, job).o_mem)
+    np.testing.assert_array_equal(found, run(array, job, "softfloat").o_mem)
+    real = a.dequantize().astype(np.float64) @ w.dequantize() * 2.0**118
+    assert np.abs(real).max() > 0.5
+    np.testing.assert_allclose(OUT.values[found].reshape(m, n), real, rtol=2.0**-5, atol=2.0**-5)
+
+
 def test_missing_scales_are_refused() -> None:
     array = ARRAYS["4x4 mxfp8"]
     kernel = block_gemm_kernel(array, 1, 4, 1, 4)

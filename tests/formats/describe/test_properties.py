@@ -54,3 +54,12 @@ def test_loss_by_hand() -> None:
     assert result.codes_used == 5
     exact = np.array([1.0, 2.0])
     assert loss(exact, fmt.quantize(exact)).sqnr_db is None
+    huge = np.array([1e300, 2e300])
+    assert loss(huge, fmt.quantize(huge)).sqnr_db == pytest.approx(0, abs=1e-12)
+    tiny = np.array([1e-300, 2e-300])
+    assert loss(tiny, get("posit:8,1").quantize(tiny)).sqnr_db == pytest.approx(
+        20 * np.log10(np.hypot(1e-300, 2e-300) / np.hypot(2.0**-12, 2.0**-12))
+    )
+    overflown = np.array([1e300, 1.0])
+    found = loss(overflown, get("bfloat16").quantize(overflown))
+    assert (found.nonfinite, found.max_error, found.sqnr_db) == (1, 0, None)

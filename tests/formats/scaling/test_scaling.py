@@ -73,6 +73,72 @@ def test_degenerate_tensors() -> None:
     assert get("e2m1:scale=pow2").fit_scale(np.array([3e38], np.float32)) == 2.0**125
 
 
+LARGEST = float(np.finfo(np.float32).max)
+SCALED = ["int:8", "int:8,symmetric=yes", "e3m4", "e4m3fn", "nf4", "nvfp4", "mxfp4", "mxint8"]
+SCALED += ["adaptivfloat:8,3", "lns:8,3", "int:8,scale=pow2,rule=ceil", "mxfp6:rule=even"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("largest", [LARGEST, 0.99 * LARGEST, 1e300])
+def test_finite_data_stay_finite(name: str, largest: float) -> None:
+    """The last value times the scale is a finite binary32, and no smaller than need be."""
+    fmt = get(name)
+    x = np.array([largest, -largest, 1.0] * 12)
+    tensor = fmt.quantize(x if largest > LARGEST else x.astype(np.float32))
+    values = tensor.dequantize()
+    assert np.isfinite(values).all()
+    if fmt.scaling.kind is ScaleKind.BINARY32:
+        assert values[0] >= 0.98 * LARGEST
+        scale = float(tensor.scale.flat[0])
+        above = scale + 2.0 ** (int(np.frexp(scale)[1]) - 24)
+        ends = Fraction(2) ** 128 - Fraction(2) ** 103
+        if largest == 1e300 and name not in ("int:8", "int:8,symmetric=yes"):
+            top = Fraction(scale) * Fraction(fmt.max)
+            assert top < ends <= Fraction(above) * Fraction(fmt.max)
+    else:
+        assert values[0] >= 0.49 * LARGEST
+    if largest < 1e300:
+        loss_of = np.abs(values[:2].astype(np.float64) - x[:2]).max()
+        assert loss_of <= 0.26 * largest
+
+
+def test_only_infinities_of_the_format_dequantise_to_infinities() -> None:
+    tensor = get("int:8").quantize([300.0, -300.0, 1.0], scale=2.0**127)
+    assert tensor.dequantize().tolist() == [0.0, 0.0, 0.0]
+    tensor = get("int:8").quantize([1e300, -1e300, 2.0**127], scale=2.0**127)
+    assert tensor.dequantize().tolist() == [LARGEST, -LARGEST, 2.0**127]
+    ieee = get("e5m2:saturation=none").quantize([1e300, -np.inf, np.nan, 4.0], scale=2.0**126)
+    assert ieee.dequantize()[:2].tolist() == [np.inf, -np.inf]
+    assert np.isnan(ieee.dequantize()[2])
+
+
+def test_powers_of_two_reach_the_least_of_e8m0() -> None:
+    """OCP MX: E8M0 is 2^-127 to 2^127."""
+    x = np.zeros(32, np.float32)
+    x[:2] = 2.0**-127, 2.0**-128
+    tensor = get("mxfp4").quantize(x)
+    assert tensor.scale.tolist() == [2.0**-127]
+    assert tensor.dequantize()[:2].tolist() == [2.0**-127, 2.0**-128]
+    for name in ("mxfp8", "mxfp6", "mxint8", "bfp:4,8", "e2m1:scale=pow2", "adaptivfloat:8,3"):
+        fmt = get(name)
+        for data in (x, x.astype(np.float64)):
+            tensor = fmt.quantize(data)
+            assert tensor.scale.flat[0] == 2.0**-127
+            exact = x.astype(np.float64) * 2.0**127
+            assert tensor.codes.tolist() == fmt.encode(exact).tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_calibration_with_data_beyond_binary32() -> None:
+    for method in CalibrationMethod:
+        calibration = Calibration(get("int:8"), method)
+        calibration.observe(np.array([1e300, -1e300, 1.0, np.inf, np.nan]))
+        found = calibration.scale()
+        assert found == get("int:8").fit_scale(np.float32(LARGEST))
+        assert np.isfinite(get("int:8").quantize(-1e300, scale=found).dequantize())
+
+
 def test_scalars_and_empty_tensors() -> None:
     for name in ("int:8", "lns:8,3", "e4m3fn", "int:8,rounding=stochastic"):
         fmt = get(name)
