@@ -16,6 +16,8 @@ from systolab.formats.errors import SystolabError
 
 __all__ = ["open_regular", "read_regular"]
 
+_MORE = 1 << 20  # bytes read at once beyond what a file says it has
+
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -66,7 +68,10 @@ def read_regular(path: str | Path, what: str, limit: int) -> bytes:
     """
     with open_regular(path, what, limit) as file:
         try:
-            content = file.read(limit + 1)
+            # As much as the file says it has: a read of the limit would allocate the limit.
+            content = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
+            while len(content) <= limit and (more := file.read(min(_MORE, limit + 1))):
+                content += more
         except OSError as error:
             raise _unreadable(what, error) from error
     if len(content) > limit:  # grown since, or a file of /proc, which says it has no bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,18 @@ def test_what_cannot_be_opened_is_refused_with_the_reason(tmp_path: Path) -> Non
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert "must be a readable file: Too many levels of symbolic links" in _refusal(loop)
+
+
+def test_a_high_limit_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"content")
+    tracemalloc.start()
+    try:
+        assert read_regular(tmp_path / "small", "File", 1 << 34) == b"content"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="Linux")
+def test_a_file_that_says_it_has_no_bytes() -> None:
+    assert read_regular("/proc/version", "File", 1 << 34) == Path("/proc/version").read_bytes()
