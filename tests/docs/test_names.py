@@ -48,7 +48,8 @@ _USERS = {"mine.py", "path/to/mine.py", "file.py", "net.onnx", "MODEL.onnx", "FI
 _MADE = {"modules/modules.rst", "docs/modules"}
 _FOREIGN = {"tests/flexmatch_eval.txt", "count_ops.py"}  # of flexmatch and 3la-evaluation
 _SOME = {"NAME"}  # of a name: any
-_OTHERS = {"--strict", "--stat", "--inplace", "--check"}  # mypy's, git's, setup.py's, docs/output's
+# Of mypy, git, setup.py, programs in docs/, pipx and uv.
+_OTHERS = {"--strict", "--stat", "--inplace", "--check", "--python"}
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
