@@ -14,7 +14,7 @@ from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.report import Coverage, Finding, StageResult
 from systolab.cosim.check.value import binary32_text, code_text, comparison, exact
 from systolab.cosim.synthesis import yosys
-from systolab.cosim.synthesis.yosys import Counterexample, Proved, Step, prove_equal
+from systolab.cosim.synthesis.yosys import Counterexample, Proved, Step, TimeUpError, prove_equal
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
 from systolab.rtl.codecs import MAX_TABLE_BITS, closed_decoder, closed_encoder
@@ -28,6 +28,12 @@ __all__ = ["proof"]
 # Widest codes at each level: proofs take about 2 s, 10 s and minutes.
 _BITS = {Level.QUICK: 4, Level.NORMAL: 8, Level.FULL: MAX_TABLE_BITS}
 _SECONDS = {Level.QUICK: 20.0, Level.NORMAL: 60.0, Level.FULL: 600.0}  # for one proof
+# Yosys' first start on a machine compiles it, which is no matter of seconds.
+_START_SECONDS = {Level.QUICK: 15.0, Level.NORMAL: None, Level.FULL: None}
+_NOT_STARTED = (
+    "Yosys did not start in {:.0f} s: its first start on a machine takes minutes, once; "
+    "systolab check F --stage proof waits for it"
+)
 _VALUE = "proof_value"
 
 _Rows = tuple[tuple[str, str], ...]
@@ -75,6 +81,8 @@ def proof(context: Context) -> StageResult:
         reason = f"codes of up to {limit} bits are proved at level {context.level}"
     elif not yosys.available():
         reason = yosys.MISSING
+    else:
+        reason = _started(context.level)
     for claim in [] if reason else claims:
         if claim.fmt.bits > limit:
             left.append(f"{claim.block} (more than {limit} bits)")
@@ -103,6 +111,16 @@ def proof(context: Context) -> StageResult:
         findings[0] if findings else None,
         optional=True,
     )
+
+
+def _started(level: Level) -> str:
+    """Start Yosys; why nothing is proved, where it takes too long."""
+    seconds = _START_SECONDS[level]
+    try:
+        yosys.start(seconds)
+    except TimeUpError:
+        return _NOT_STARTED.format(seconds)
+    return ""
 
 
 def _described(proved: list[_Claim], left: list[str]) -> str:

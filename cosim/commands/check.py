@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     effort.add_argument(
         "--quick",
         action="store_true",
-        help="fewer cases, in seconds (without it and --full: the normal level)",
+        help="fewer cases, some ten seconds on 4x4 beside the build of the model (without it and "
+        "--full: the normal level)",
     )
     effort.add_argument("--full", action="store_true", help="about ten times as many cases")
     options.add_seed(parser)

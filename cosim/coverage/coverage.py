@@ -96,7 +96,9 @@ class Measured(Shown):
         ):
             rows.append([name, *_share(count, reached), ""])
             known = self._known(toggle)
-            rows.append([f"{name} that have no reason", *_share(count - known, reached), ""])
+            rows.append(
+                [f"{name}, but for those with a reason", *_share(count - known, reached), ""]
+            )
         columns = headings(["coverage", "points", "reached", "%", "hits"], range(1, 5))
         parts: list[shown.Part] = [Table(columns, rows), ""]
         if self.passed:

