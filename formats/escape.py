@@ -7,12 +7,13 @@ name that is no text, cannot be written at all.
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
 from collections.abc import Mapping
 
-__all__ = ["json_text", "printable", "writable", "xml_text"]
+__all__ = ["json_text", "markup", "printable", "writable", "xml_text"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,6 +31,11 @@ def printable(text: str) -> str:
 def writable(text: str) -> str:
     """Text in which lone surrogates are spelt out: all else can be written as UTF-8."""
     return _SURROGATE.sub(lambda found: _spelt(found[0]), text)
+
+
+def markup(text: str) -> str:
+    """Text as HTML: ``printable``, and nothing in it is a tag."""
+    return html.escape(printable(text))
 
 
 def xml_text(text: str) -> str:

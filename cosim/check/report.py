@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
-from systolab.formats.escape import printable
+from systolab.formats.escape import printable, xml_text
 
 __all__ = ["Coverage", "Finding", "JsonValue", "Reached", "Report", "StageResult"]
 
@@ -246,5 +246,9 @@ class Report(Shown):
                 ElementTree.SubElement(case, "skipped", message=stage.what)
             output = ElementTree.SubElement(case, "system-out")
             output.text = f"{stage.cases} cases, {stage.coverage}: {stage.what}"
+        for element in suite.iter():
+            element.attrib.update({key: xml_text(text) for key, text in element.attrib.items()})
+            element.text = element.text and xml_text(element.text)
         ElementTree.indent(suite)
-        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+        document: bytes = ElementTree.tostring(suite, encoding="us-ascii", xml_declaration=True)
+        return document.decode("ascii") + "\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from systolab.cosim.terminal.table import Table, fold
-from systolab.formats.escape import printable
+from systolab.formats.escape import markup, printable
 from systolab.formats.short import representation
 
 __all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
@@ -39,7 +38,7 @@ class Facts:
         """A table of two columns."""
         left = 'style="text-align: left"'
         rows = "".join(
-            f"<tr><th {left}>{html.escape(label)}</th><td {left}>{html.escape(text)}</td></tr>\n"
+            f"<tr><th {left}>{markup(label)}</th><td {left}>{markup(text)}</td></tr>\n"
             for label, text in self.rows
         )
         return f"<table>\n<tbody>\n{rows}</tbody>\n</table>"
@@ -69,7 +68,7 @@ class Verdict:
     def html(self) -> str:
         """A line of its own, green or red."""
         colour = "#1a7f37" if self.good else "#cf222e"
-        return f'<p><strong style="color: {colour}">{html.escape(self.said)}</strong></p>'
+        return f'<p><strong style="color: {colour}">{markup(self.said)}</strong></p>'
 
 
 #: Text without a line break is a paragraph, empty text a space between parts; other text is kept as
@@ -132,4 +131,5 @@ def _folded(paragraphs: str, width: int | None) -> str:
 
 def _html(text: str) -> str:
     tag = "pre" if "\n" in text else "p"
-    return f"<{tag}>{html.escape(text)}</{tag}>"
+    lines = "\n".join(map(markup, text.split("\n")))
+    return f"<{tag}>{lines}</{tag}>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from enum import Enum
 
 from rich.cells import cell_len, chop_cells
 
-from systolab.formats.escape import printable
+from systolab.formats.escape import markup, printable
 
 __all__ = ["Column", "Narrow", "Table", "fold", "headings"]
 
@@ -95,7 +94,7 @@ class Table:
             "<tr>" + "".join(map(_cell, ["td"] * len(row), row, self.columns)) + "</tr>\n"
             for row in self.rows
         )
-        caption = f"<caption>{html.escape(self.caption)}</caption>\n" if self.caption else ""
+        caption = f"<caption>{markup(self.caption)}</caption>\n" if self.caption else ""
         head = f"<thead><tr>{head}</tr></thead>\n" if head else ""
         return f"<table>\n{caption}{head}<tbody>\n{body}</tbody>\n</table>"
 
@@ -213,4 +212,4 @@ def _total(widths: Sequence[int]) -> int:
 
 def _cell(tag: str, text: str, column: Column) -> str:
     side = "right" if column.right else "left"
-    return f'<{tag} style="text-align: {side}">{html.escape(text)}</{tag}>'
+    return f'<{tag} style="text-align: {side}">{markup(text)}</{tag}>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
@@ -76,7 +77,7 @@ def _module(path: str) -> ModuleType:
         ) from error
     if not present:
         raise SystolabError(f"Format file must exist: {path} does not")
-    name = f"_systolab_format_{sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
+    name = f"_systolab_format_{sha256(os.fsencode(file.resolve())).hexdigest()[:16]}"
     found = importlib.util.spec_from_file_location(name, file)
     if found is None or found.loader is None:
         raise SystolabError(f"Format file must be a Python file, not {path}")
