@@ -282,6 +282,7 @@ def _step_data(step: Step) -> dict[str, object]:
         "layers": step.layers,
         "operator": step.op,
         "dataflow": step.kernel.mode.value,
+        "group": step.kernel.group,
         "operands": {
             name: {"tensor": operand.tensor, "layout": operand.layout.name}
             for name, operand in (("a", step.a), ("w", step.w), ("o", step.o))

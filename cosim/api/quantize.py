@@ -110,8 +110,9 @@ def dot(
         format: format of ``a``, where it is given as codes.
         weight: format of ``w``, where it is given as codes; None: as of ``a``.
         accumulator: how products are summed.
-        group: how many products are summed before they are added to the accumulator: the rows of
-            a weight-stationary array, 1 in an output-stationary one.
+        group: how many products are summed before they are added to the accumulator: the lanes
+            of a weight-stationary kernel, which reports of ``run`` and ``map`` call ``group``; 1
+            in an output-stationary one.
         engine: what computes; every engine gives the same sums.
 
     Raises:

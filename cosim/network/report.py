@@ -13,7 +13,8 @@ from systolab.cosim.network.data import Dataset
 from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
-from systolab.cosim.terminal.table import Column, Narrow, Table
+from systolab.cosim.terminal.table import Column, Narrow, Table, printable
+from systolab.formats.arithmetic.accumulator import Exact, Wrap, parse_accumulator
 from systolab.formats.errors import SystolabError
 from systolab.formats.escape import printable
 from systolab.glenside.program import CopyStep, KernelStep, Step
@@ -35,6 +36,7 @@ _COLUMNS = (
     Column("differ", right=True),
     Column("SQNR dB", right=True),
 )
+_GROUP = Column("group", right=True, narrow=Narrow.MOVE)
 _SHORT = {mode.value: mode.description.short for mode in Mode}
 
 
@@ -51,6 +53,8 @@ class Row:
         utilisation: macs / (cycles x processing elements), in percent.
         mismatched: codes that differ, over all calls.
         weight_scales: scales of the kernel's weights: 1, or one for each output channel.
+        group: products that are summed before they are added to the accumulator, in the order of
+            the reduction: what ``systolab.dot`` calls so.
         sqnr_db: signal to quantisation noise of the emulated tensor, against the binary32 network
             over all calls; infinite where there is no noise, None for tensors of integers.
     """
@@ -68,6 +72,7 @@ class Row:
     utilisation: float | None
     mismatched: int | None
     weight_scales: int | None
+    group: int | None
     sqnr_db: float | None
 
 
@@ -155,11 +160,21 @@ class Report(Shown):
                 f"({self.data})"
             ),
             "",
-            Table(_COLUMNS, [_cells(x) for x in self.layers]),
+            self._table(),
             "",
             Facts(facts),
             Verdict(verdict(self), self.identical, label="verdict"),
         ]
+
+    def _table(self) -> Table:
+        """A row for each step; its group where the order of the sums shows in them."""
+        rows = [_cells(row) for row in self.layers]
+        exact = isinstance(parse_accumulator(self.accumulator), Exact | Wrap)
+        if exact and not self.blocks:  # block-scaled sums are added in binary32
+            return Table(_COLUMNS, rows)
+        for cells, row in zip(rows, self.layers, strict=True):
+            cells.append("-" if row.group is None else str(row.group))
+        return Table((*_COLUMNS, _GROUP), rows)
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data for JSON; an infinite SQNR becomes the text "inf"."""
@@ -251,6 +266,7 @@ def _row(step: Step, plan: Plan, tally: Tally) -> Row:
         utilisation=100 * kernel.macs / (found * elements) if kernel and found else None,
         mismatched=tally.mismatched if kernel else None,
         weight_scales=plan.weight_scale(kernel).size if kernel else None,
+        group=kernel.kernel.group if kernel else None,
         sqnr_db=sqnr(tally.signal, tally.noise),
     )
 

@@ -5,8 +5,9 @@ For ``y[m, n]`` and each group of ``group`` consecutive ``k``::
     s = +0;  for k in the group:  s = s + a[m, k] * w[k, n]
     acc = acc + s                                            (acc starts at +0)
 
-The accumulator says what ``*`` and ``+`` are. ``group`` equal to the rows of an array is its
-weight-stationary order; ``group=1`` is ``acc = acc + p``, its output-stationary order.
+The accumulator says what ``*`` and ``+`` are. A weight-stationary kernel sums groups of as many as
+it has lanes, at most the rows of its array; ``group=1`` is ``acc = acc + p``, the output-stationary
+order.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ KERNEL = Row(
     utilisation=12.34,
     mismatched=0,
     weight_scales=1,
+    group=5,
     sqnr_db=31.25,
 )
-HOST = Row("pool1", "max_pool", (1, 16, 4, 4), "host", *(None,) * 9, sqnr_db=math.inf)
+HOST = Row("pool1", "max_pool", (1, 16, 4, 4), "host", *(None,) * 10, sqnr_db=math.inf)
 REPORT = Report(
     model="net.onnx",
     format="adaptivfloat:8,3",
