@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
+from benchmarks.command import start
 from systolab.cosim.terminal.table import Column, Narrow, Table
 
 _HERE = Path(__file__).parent
@@ -32,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

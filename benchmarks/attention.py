@@ -10,13 +10,13 @@ policy. Exit status 1 if reading through is not the cheapest or does not need fe
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from benchmarks.command import parser as command_line
+from benchmarks.command import parser, start
 from examples.networks.transformer import transformer
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
+from systolab.formats.errors import SystolabError
 from systolab.formats.registry import registry
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.network.folding import fold
@@ -46,11 +46,9 @@ def row(name: str, program: Program) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = command_line(__doc__)
-    parser.add_argument("--array", default="16x16")
-    for name, default in (("length", 64), ("width", 128), ("heads", 4)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    args = parser.parse_args(arguments)
+    args = parser(__doc__, array="16x16", length=64, width=128, heads=4).parse_args(arguments)
+    if args.width % args.heads:
+        raise SystolabError(f"Width must be a multiple of {args.heads} heads, not {args.width}")
     rows, cols = parse_array(args.array)
     fmt = registry.get("adaptivfloat:8,3")
     array = Array(rows, cols, fmt, fmt, fmt, parse_accumulator("exact"))
@@ -69,4 +67,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -5,11 +5,10 @@
 Exit status 1 when anything differs.
 """
 
-import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.command import parser
+from benchmarks.command import parser, start
 from systolab import formats
 from systolab.cosim.check.testfloat import verify
 from systolab.cosim.simulator.units import Units
@@ -36,4 +35,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

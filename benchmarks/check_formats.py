@@ -16,9 +16,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command import parser
+from benchmarks.command import parser, start
+from systolab.cosim.check.context import Level
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats import families
+from systolab.formats.choices import choice
 
 P3109 = ("binary8p3se", "binary8p4uf")
 WIDE = ("float:5,10", "int:16", "adaptivfloat:12,4", "posit:8,0")
@@ -34,8 +36,8 @@ def _specs(folder: Path) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check all formats one after the other, each as a user would."""
-    level = parser(__doc__, level="full").parse_args(arguments).level
-    options = [] if level == "normal" else [f"--{level}"]
+    level = choice("level", Level, parser(__doc__, level="full").parse_args(arguments).level)
+    options = [] if level is Level.NORMAL else [f"--{level}"]
     rows, failed = [], 0
     with tempfile.TemporaryDirectory() as name:
         for spec in _specs(Path(name)):
@@ -74,4 +76,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

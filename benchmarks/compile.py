@@ -20,6 +20,7 @@ from pathlib import Path
 import onnx
 
 from benchmarks.command import parser as command_line
+from benchmarks.command import start
 from examples.networks.__main__ import NETWORKS
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -37,9 +38,8 @@ RESNET50 = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = command_line(__doc__)
+    parser = command_line(__doc__, array="16x16")
     parser.add_argument("models", nargs="*", type=Path)
-    parser.add_argument("--array", default="16x16")
     parser.add_argument("--reuse", nargs=2, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     rows, cols = parse_array(args.array)
@@ -143,4 +143,4 @@ def _reuse_line(label: str, program: Program, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

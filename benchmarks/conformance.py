@@ -10,14 +10,13 @@ that differ".
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Iterator, Sequence
 
 import gfloat
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.command import parser
+from benchmarks.command import parser, start
 from systolab.formats import Format, Rounding, Saturation, get
 from tests.formats.conformance import test_gfloat, test_ml_dtypes, test_posit, test_softfloat
 from tests.formats.conformance.inputs import hostile, same_values
@@ -101,4 +100,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -8,12 +8,11 @@ exact prediction and the RTL's count with the breakdown that docs/machine.md exp
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.command import parser
+from benchmarks.command import parser, random_codes, start
 from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
@@ -99,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = Model(array)
     rng = np.random.default_rng(0)
     pixels = CHANNELS * side * side
-    a = rng.integers(0, 1 << fmt.bits, pixels).astype(np.uint8)
-    w = rng.integers(0, 1 << fmt.bits, 9 * CHANNELS**2).astype(np.uint8)
+    a = random_codes(fmt, pixels, rng)
+    w = random_codes(fmt, 9 * CHANNELS**2, rng)
     scale, bias = np.full(CHANNELS, 2.0**-8, np.float32), np.zeros(CHANNELS, np.float32)
     memories = (a, w, scale, bias, -np.inf, np.inf, np.zeros_like(a))
     macs = pixels * CHANNELS * 9
@@ -127,4 +126,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -10,14 +10,13 @@ apytypes is compared where it is installed.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import ml_dtypes
 import numpy as np
 
-from benchmarks.command import parser
+from benchmarks.command import parser, start
 from benchmarks.timing import best_of
 from systolab.formats import get, native
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -119,4 +118,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

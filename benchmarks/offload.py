@@ -12,7 +12,6 @@ one model, their Transformer more layers), so they compare what is covered, not 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 import onnx
 
 from benchmarks.command import parser as command_line
+from benchmarks.command import start
 from examples.networks.__main__ import NETWORKS
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats.arithmetic.accumulator import parse_accumulator
@@ -207,9 +207,8 @@ def network_of(name: str) -> Network:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = command_line(__doc__)
+    parser = command_line(__doc__, array="16x16")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(REQUIRED))
-    parser.add_argument("--array", default="16x16")
     args = parser.parse_args(arguments)
     names = args.names or list(REQUIRED)
     unknown = sorted(set(names) - {"resnet50", *NETWORKS})
@@ -236,4 +235,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

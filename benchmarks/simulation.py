@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.command import parser
+from benchmarks.command import parser, start
 from benchmarks.drivers.measure import Batch, Cocotb, Loop, PyVerilatorPorts
 from benchmarks.drivers.workload import FORMAT, array, workload
 from systolab import formats
@@ -132,13 +132,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("shapes", nargs="*", default=["4x4", "8x8", "16x16", "32x32"])
     shapes = options.parse_args(arguments).shapes
     fmt = formats.get(FORMAT)
+    arrays = [Array(*parse_array(shape), fmt, fmt, fmt, Exact()) for shape in shapes]
     with tempfile.TemporaryDirectory() as folder:
-        for shape in shapes:
-            _builds(Array(*parse_array(shape), fmt, fmt, fmt, Exact()))
+        for array in arrays:
+            _builds(array)
         os.environ["SYSTOLAB_CACHE"] = f"{folder}/cache"
         _compare(Path(folder))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

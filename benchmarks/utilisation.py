@@ -9,13 +9,12 @@ loads the next weights and drains the last sums behind the computation.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.command import parser
+from benchmarks.command import parser, random_codes, start
 from systolab.cosim.simulator.model import Model
 from systolab.formats import get
 from systolab.formats.arithmetic.accumulator import Exact
@@ -35,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     array = Array(rows, cols, fmt, fmt, fmt, Exact())
     model = Model(array)
     rng = np.random.default_rng(0)
-    a = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
-    w = rng.integers(0, 1 << fmt.bits, (size, size)).astype(np.uint8)
+    a = random_codes(fmt, (size, size), rng)
+    w = random_codes(fmt, (size, size), rng)
     scale, bias = np.full(size, 2.0**-8, np.float32), np.zeros(size, np.float32)
-    o = np.zeros(size * size, np.uint8)
+    o = np.zeros(size * size, a.dtype)
     macs = size**3
     print(f"{size}x{size}x{size} on {array.name}, {fmt.name}: {macs:,} MACs")
     print("dataflow            predicted    RTL cycles   busy     simulated")
@@ -72,4 +71,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

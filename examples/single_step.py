@@ -8,11 +8,14 @@ output code or the number of cycles differs from the software model's.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
 import systolab as sl
+from systolab.cosim.exit_status import guarded
 from systolab.cosim.simulator.ports import Ports
+from systolab.formats.writing import check_file
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel
@@ -27,6 +30,7 @@ IN_FRONT = 3  # pipeline steps in front of the array: request, gather, decode
 
 def main(waveform: str) -> int:
     """Run the kernel; returns the exit status."""
+    check_file(Path(waveform))
     array = sl.array("4x4", "adaptivfloat:8,3")
     fmt = array.act
     # A column by column and W row by row: a step reads one line of each, and takes one cycle.
@@ -96,4 +100,4 @@ def main(waveform: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:2] or ["wave.vcd"])))
+    sys.exit(guarded(lambda: main(*(sys.argv[1:2] or ["wave.vcd"]))))

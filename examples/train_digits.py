@@ -7,6 +7,7 @@ threaded, so one version of PyTorch on one kind of machine gives the same file e
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from systolab.cosim.exit_status import guarded
 from systolab.cosim.network.data import digits_split
 
 EPOCHS = 60
@@ -104,7 +106,7 @@ def export(model: nn.Sequential, path: Path) -> None:
     path.write_bytes(proto.SerializeToString(deterministic=True))
 
 
-def main() -> None:
+def main() -> int:
     """Train, report the accuracy on the test split, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
@@ -120,7 +122,8 @@ def main() -> None:
     correct = int((predicted == split.test_y).sum())
     print(f"{correct} of {len(split.test_y)} test images correct")
     export(model, arguments.output)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

@@ -11,6 +11,7 @@ from examples.networks.mobilenet import efficientnet_lite0, mobilenet_v2
 from examples.networks.resmlp import resmlp
 from examples.networks.resnet import resnet18, resnet20
 from examples.networks.transformer import transformer
+from systolab.cosim.exit_status import guarded
 
 NETWORKS = {
     build.__name__: build
@@ -32,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(guarded(main))
