@@ -31,6 +31,7 @@ IN_FRONT = 3  # pipeline steps in front of the array: request, gather, decode
 def main(waveform: str) -> int:
     """Run the kernel; returns the exit status."""
     check_file(Path(waveform))
+    Path(waveform).parent.mkdir(parents=True, exist_ok=True)
     array = sl.array("4x4", "adaptivfloat:8,3")
     fmt = array.act
     # A column by column and W row by row: a step reads one line of each, and takes one cycle.

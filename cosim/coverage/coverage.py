@@ -53,7 +53,7 @@ class Meter:
         return Measured(points, lines, toggles, reasons, missed)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measured(Shown):
     """What was reached.
 
@@ -70,6 +70,12 @@ class Measured(Shown):
     toggles: tuple[int, int]
     excused: dict[str, tuple[Counted, ...]]
     missed: tuple[Counted, ...]
+
+    @property
+    def headline(self) -> str:
+        """Shares of lines and toggles that were reached, in a line."""
+        shares = (("lines", *self.lines), ("toggles", *self.toggles))
+        return ", ".join(f"{reached:,} of {count:,} {name}" for name, count, reached in shares)
 
     @property
     def passed(self) -> bool:
