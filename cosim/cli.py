@@ -1,6 +1,6 @@
 """The `systolab` command: finds the subcommand's module, parses its arguments, runs it.
 
-What its exit status means is in `cosim.exit_status`.
+What its exit status means is in `systolab.cosim.exit_status`.
 """
 
 from __future__ import annotations

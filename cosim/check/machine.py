@@ -274,7 +274,7 @@ def whole_kernels(machine: Machine) -> StageResult:
 
 
 def directed_kernels(machine: Machine) -> StageResult:
-    """Kernels that reach what random ones do not: see ``cosim.check.directed``."""
+    """Kernels that reach what random ones do not: see ``systolab.cosim.check.directed``."""
     context = machine.context
     data = kernels.Data(context.array, context.random("directed"))
     what = (

@@ -2,7 +2,7 @@
 
 A format is ``--format``, ``--weight`` or ``--out-format`` everywhere; ``-o/--out`` is where files
 go; ``-`` as a file is standard output. What is to be written is checked before the work starts
-(``check_outputs``), and whole or absent (``formats.writing``).
+(``check_outputs``), and whole or absent (``systolab.formats.writing``).
 """
 
 from __future__ import annotations
