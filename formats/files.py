@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from systolab.formats.errors import SystolabError
+from systolab.formats.errors import Parameter, SystolabError
 
 __all__ = ["open_regular", "read_regular"]
 
@@ -27,14 +27,15 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | Path, what: str, limit: int) -> BinaryIO:
+def open_regular(path: str | Path, what: str | Parameter, limit: int) -> BinaryIO:
     """Open a regular file for reading, if it has at most ``limit`` bytes.
 
     A file may grow while it is read: read no more of it than ``limit``, as ``read_regular`` does.
 
     Args:
         path: the file; symbolic links are followed.
-        what: subject of the sentence that refuses, with the path: ``Model 'net.onnx'``.
+        what: subject of the sentence that refuses, with the path: ``Model 'net.onnx'``; or
+            the parameter that names it.
         limit: largest size, in bytes.
 
     Raises:
@@ -52,15 +53,16 @@ def open_regular(path: str | Path, what: str, limit: int) -> BinaryIO:
     except OSError as error:
         raise _unreadable(what, error) from error
     except ValueError as error:  # a NUL, or what the file system's encoding does not have
-        raise SystolabError(f"{what} must be a readable file: {error}") from error
+        raise SystolabError(what, f" must be a readable file: {error}") from error
 
 
-def read_regular(path: str | Path, what: str, limit: int) -> bytes:
+def read_regular(path: str | Path, what: str | Parameter, limit: int) -> bytes:
     """All bytes of a regular file, if they are at most ``limit``.
 
     Args:
         path: the file; symbolic links are followed.
-        what: subject of the sentence that refuses, with the path: ``Model 'net.onnx'``.
+        what: subject of the sentence that refuses, with the path: ``Model 'net.onnx'``; or
+            the parameter that names it.
         limit: largest size, in bytes.
 
     Raises:
@@ -75,17 +77,17 @@ def read_regular(path: str | Path, what: str, limit: int) -> bytes:
         except OSError as error:
             raise _unreadable(what, error) from error
     if len(content) > limit:  # grown since, or a file of /proc, which says it has no bytes
-        raise SystolabError(f"{what} must have at most {limit} bytes, not more")
+        raise SystolabError(what, f" must have at most {limit} bytes, not more")
     return content
 
 
-def _check(status: os.stat_result, what: str, limit: int) -> None:
+def _check(status: os.stat_result, what: str | Parameter, limit: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise SystolabError(f"{what} must be a regular file, not {kind}")
+        raise SystolabError(what, f" must be a regular file, not {kind}")
     if status.st_size > limit:
-        raise SystolabError(f"{what} must have at most {limit} bytes, not {status.st_size}")
+        raise SystolabError(what, f" must have at most {limit} bytes, not {status.st_size}")
 
 
-def _unreadable(what: str, error: OSError) -> SystolabError:
-    return SystolabError(f"{what} must be a readable file: {error.strerror or error}")
+def _unreadable(what: str | Parameter, error: OSError) -> SystolabError:
+    return SystolabError(what, f" must be a readable file: {error.strerror or error}")

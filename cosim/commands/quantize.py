@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from systolab.cosim.api.quantize import loss
 from systolab.cosim.commands import options
 from systolab.formats import QuantizedTensor
+from systolab.formats.arrays import read_array
 from systolab.formats.errors import SystolabError
 from systolab.formats.scaling.calibration import PERCENT, CalibrationMethod
 from systolab.formats.writing import replacing
@@ -60,13 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(path: Path) -> NDArray[np.floating]:
-    try:
-        x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SystolabError(f"Array file {path} cannot be read: {reason}") from error
-    if not isinstance(x, np.ndarray):
-        raise SystolabError(f"Array file {path} must hold one array, not an archive of several")
+    x = read_array(path, f"Array file {path}")
     if x.dtype.kind not in "fiu":
         raise SystolabError(f"Array of {path} must hold real numbers, not {x.dtype}")
     return x if x.dtype.kind == "f" else x.astype(np.float64)

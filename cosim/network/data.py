@@ -5,7 +5,7 @@ other part is scored, so that accuracy is never measured on data the scales have
 """
 
 import math
-import zipfile
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from systolab.formats.arrays import read_archive
 from systolab.formats.errors import Parameter, SystolabError, meant
 from systolab.glenside.network.elements import Elements
 
@@ -181,23 +182,13 @@ def _drawn(rng: np.random.Generator, shape: tuple[int, ...], holds: Elements) ->
 def _npz(path: Path, shapes: Shapes, images: int | None, holds: Mapping[str, Elements]) -> Dataset:
     """Read `x` (and `y`, where there are labels)."""
     what = Parameter("data", str(path))
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise SystolabError(what, " must be an .npz file, not a single array")
-        with archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except OSError as error:
+    if not os.path.exists(path):  # says no of impossible names, too
         raise SystolabError(
             what,
-            f" must be 'digits' or a readable .npz file: {error.strerror}"
+            " must be 'digits' or a readable .npz file: there is none"
             + meant(path, [_DIGITS.value or ""]),
-        ) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SystolabError(what, " must be 'digits' or an .npz file of plain arrays") from error
-    if "x" not in arrays:
-        found = ", ".join(sorted(arrays)) or "none"
-        raise SystolabError(what, f" must hold an array named x, not {found}")
+        )
+    arrays = read_archive(path, what, ["x"], ["y"])
     return _samples(arrays["x"], arrays.get("y"), path.name, what, shapes, images, holds)
 
 

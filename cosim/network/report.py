@@ -13,7 +13,7 @@ from systolab.cosim.network.data import Dataset
 from systolab.cosim.network.execute import Mismatch, Observed, Tally
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
-from systolab.cosim.terminal.table import Column, Narrow, Table, printable
+from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import Exact, Wrap, parse_accumulator
 from systolab.formats.errors import SystolabError
 from systolab.formats.escape import printable

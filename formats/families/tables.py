@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from systolab.formats.arrays import read_array
 from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.files import read_regular
 from systolab.formats.format import Format
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
 
 __all__ = ["NF4_VALUES", "TableFormat", "load_codebook"]
+
+_MAX_TEXT = 1 << 24  # bytes of a CSV file
+_SHOWN = 20  # characters of what is no number
 
 #: Quantiles of the normal distribution, scaled to [-1, 1] (Dettmers et al., QLoRA, 2023), as the
 #: binary32 values that bitsandbytes uses.
@@ -83,20 +86,29 @@ def load_codebook(path: str) -> TableFormat:
     Raises:
         SystolabError: the file cannot be read or is no such list.
     """
-    file = Path(path)
-    try:
-        if file.exists() and not file.is_file():  # a pipe or a device may have no end
-            raise SystolabError(f"Codebook {path!r} must be a file")
-        if path.endswith(".npy"):
-            with file.open("rb") as stream:
-                values = np.lib.format.read_array(stream, allow_pickle=False)
-        else:
-            lines = [line.partition("#")[0] for line in file.read_text("utf-8").splitlines()]
-            items = [item for line in lines for item in line.split(",") if item.strip()]
-            values = np.array([float(item) for item in items])
-    except SystolabError:
-        raise
-    except Exception as error:  # a damaged header ends in errors of NumPy's choice
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SystolabError(f"Codebook file {path!r} cannot be read: {reason}") from error
+    what = f"Codebook file {path!r}"
+    if path.endswith(".npy"):
+        values = read_array(path, what)
+        if values.dtype.kind not in "fiu":
+            raise SystolabError(f"{what} must hold real numbers, not {values.dtype}")
+    else:
+        values = np.array(_numbers(read_regular(path, what, _MAX_TEXT), what))
+    if values.size == 0:
+        raise SystolabError(f"{what} must hold 2, 4, 8, ... 65536 values, not none")
     return TableFormat(values, f"codebook:{path}")
+
+
+def _numbers(content: bytes, what: str) -> list[float]:
+    """Numbers of a CSV file."""
+    try:
+        lines = [line.partition("#")[0] for line in content.decode("utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise SystolabError(f"{what} must be text in UTF-8: {error}") from error
+    numbers = []
+    for item in (item.strip() for line in lines for item in line.split(",")):
+        try:
+            numbers += [float(item)] if item else []
+        except ValueError as error:
+            shown = item if len(item) <= _SHOWN else f"{item[:_SHOWN]}..."
+            raise SystolabError(f"{what} must hold numbers, not {shown!r}") from error
+    return numbers

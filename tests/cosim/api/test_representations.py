@@ -105,7 +105,7 @@ def test_these_are_all_results() -> None:
 def test_every_report_has_a_headline_and_does_not_print_its_fields(kind: type) -> None:
     for module in pkgutil.walk_packages(sl.cosim.__path__, "systolab.cosim."):
         import_module(module.name)
-    reports = kind.__subclasses__()
+    reports: list[type] = kind.__subclasses__()
     for each in reports:
         reports += each.__subclasses__()
         assert not inspect.isabstract(each), each

@@ -155,7 +155,7 @@ def test_lns_values_and_boundaries() -> None:
         ("bfp:8,0", "Block size must be at least 1, not 0"),
         (
             "codebook:/no/such.csv",
-            "Codebook file '/no/such.csv' cannot be read: No such file or dir",
+            "Codebook file '/no/such.csv' must be a readable file: No such file or dir",
         ),
         ("fixed:8,200", "Fixed point's fraction must be -100 to 100 bits, not 200"),
         ("adaptivfloat2022:8,1", "Exponent of adaptivfloat2022 must be at least 2 bits, not 1"),
