@@ -6,13 +6,19 @@ BIN    := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint slow kills docs docs-output wheel env clean
+.PHONY: demo test lint slow fuzz kills docs docs-output wheel env clean
 
 demo: $(VENV)/.examples
 	$(BIN)/systolab run examples/digits_cnn.onnx --data digits --format adaptivfloat:8,3 --array 16x16
 
 test: lint
 	$(BIN)/python -m pytest -n 2 -q
+
+# Damaged and hostile input: make fuzz CASES=5000 SEED=1. Inputs of findings are left in build/fuzz.
+CASES ?= 500
+SEED ?= 0
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED)
 
 slow: $(VENV)/.synth $(VENV)/.docs
 	$(BIN)/python -m pytest -n 2 -q -m slow

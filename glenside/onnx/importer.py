@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,9 @@ def from_model(
             )
     if not any(item.domain in DOMAINS for item in model.opset_import):
         raise SystolabError("Model must import a set of ONNX's own operators, not none")
+    _check_names(model)
+    if not model.graph.output:
+        raise SystolabError("Graph must have an output, not none")
     check_limit("Graph", LAYERS, "nodes", expanded(model))
     try:
         onnx.checker.check_model(model)
@@ -171,6 +175,7 @@ class _Importer:
         outputs = []
         for value in self.graph.output:
             outputs.append(self.alias.get(value.name, value.name))
+        self.layers = _needed(self.layers, outputs)
         used = {name for layer in self.layers for name in layer.inputs} | set(outputs)
         constants = {name: value for name, value in self.constants.items() if name in used}
         self._check_finite(constants)
@@ -329,6 +334,31 @@ class _Importer:
             kind = "NaN" if np.isnan(distinct[where]) else "infinite"
             index = ", ".join(str(int(i)) for i in where)
             raise SystolabError(f"Weight '{name}' must be finite, not {kind} at [{index}]")
+
+
+def _check_names(model: onnx.ModelProto) -> None:
+    """Names are text; protobuf gives bytes where they are no UTF-8."""
+    graph = model.graph
+    values = (*graph.input, *graph.output)
+    dims = (dim.dim_param for value in values for dim in value.type.tensor_type.shape.dim)
+    names = [graph.name, *(item.name for item in (*graph.initializer, *values)), *dims]
+    for node in (*graph.node, *(node for f in model.functions for node in f.node)):
+        names += [node.name, node.op_type, node.domain, node.overload, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        if not isinstance(name, str):
+            raise SystolabError(f"Names in the model must be UTF-8, not {bytes(name)!r}")
+
+
+def _needed(layers: Sequence[Layer], outputs: Sequence[str]) -> list[Layer]:
+    """The layers that lead to an output; of their results, "" stands for one that nobody reads."""
+    needed, kept = set(outputs), []
+    for layer in reversed(layers):
+        if needed.intersection(layer.outputs):
+            read = tuple(name if name in needed else "" for name in layer.outputs)
+            kept.append(replace(layer, outputs=read))
+            needed.update(name for name in layer.inputs if name)
+    return kept[::-1]
 
 
 def _translated(translator: Translator, node: Node) -> Translation:

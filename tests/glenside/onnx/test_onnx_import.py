@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from examples.networks.transformer import transformer
 from systolab.formats.errors import SystolabError
+from systolab.glenside.network.folding import fold
 from systolab.glenside.network.network import Tensor
 from systolab.glenside.onnx import importer
 from systolab.glenside.onnx.importer import from_model, load
@@ -486,6 +487,41 @@ def test_operator_sets_that_are_not_known(opset: int) -> None:
 @pytest.mark.parametrize("opset", [7, 28])
 def test_oldest_and_newest_operator_set(opset: int) -> None:
     assert from_model(model([node("Relu", ["x"])], opset=opset)).outputs == ("y",)
+
+
+def test_layers_that_lead_nowhere_are_left_out() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["dead"]),
+        helper.make_node("Gemm", ["dead", "d", "b"], ["deader"], alpha=0.5),
+        helper.make_node("Split", ["x"], ["left", "right"], axis=1),
+        node("Relu", ["right"]),
+    ]
+    weights = {
+        "w": np.ones((4, 4), np.float32),
+        "d": np.ones((4, 4), np.float32),
+        "b": np.ones(4, np.float32),
+    }
+    network = fold(from_model(model(nodes, weights, shape=[2, 4], opset=13)))
+    assert [(layer.op, layer.outputs) for layer in network.layers] == [
+        ("split", ("", "right")),
+        ("relu", ("y",)),
+    ]
+    assert network.constants == {}
+
+
+def test_a_graph_without_outputs() -> None:
+    proto = model([node("Relu", ["x"])])
+    del proto.graph.output[:]
+    refused(proto, "Graph must have an output, not none")
+
+
+@pytest.mark.parametrize("name", [b"node_n", b"dim_of_x"])
+def test_names_that_are_no_text(tmp_path: Path, name: bytes) -> None:
+    proto = model([node("Relu", ["x"], "node_n")], shape=["dim_of_x", 3])
+    content = proto.SerializeToString().replace(name, name[:-1] + b"\xff")
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(SystolabError, match=re.escape("Names in the model must be UTF-8, not b'")):
+        load(tmp_path / "m.onnx")
 
 
 def test_an_output_that_is_constant() -> None:
