@@ -102,7 +102,7 @@ def run(array: Array, job: Job, engine: str = "auto", keep_acc: bool = False) ->
             for rows in _chunks(m, max(k, w.codes.shape[1])):
                 active = o_at.active(rows, cols)
                 needed = np.any(active, axis=0)
-                index = _checked("P", p_index, needed, len(scale), 0)
+                index = np.where(needed, p_index, 0)
                 a = _gather("A", a_source, a_at, rows, slice(None))
                 if blocks is None:
                     sums = _dot(a, w, array, kernel.group, dot_engine)

@@ -82,11 +82,28 @@ class Job:
         return self.a_scale, self.w_scale
 
     def check(self, array: Array) -> None:
-        """Raise SystolabError unless the kernel and its codes fit the array."""
+        """Raise SystolabError unless the kernel, its parameters and its codes fit the array."""
         self.kernel.check(array)
+        self._check_parameters()
         _check_codes("A", self.a, array.act)
         _check_codes("W", self.w, array.weight)
         _check_codes("O", self.o, array.out)
+
+    def _check_parameters(self) -> None:
+        """Every output has its scale and bias; columns without an output may read beside them."""
+        kernel, size = self.kernel, len(self.scale)
+        addresses = kernel.p.addresses()
+        outside = (addresses < 0) | (addresses >= size)
+        if not outside.any():
+            return
+        vectors, lanes = addresses.shape
+        written = kernel.o.active().reshape(vectors, -1, lanes).any(axis=1)
+        wrong = addresses[outside & written]
+        if len(wrong):
+            raise SystolabError(
+                f"Active lanes of stream P must stay within addresses 0 to {size - 1}, "
+                f"not reach {wrong.min() if wrong.min() < 0 else wrong.max()}"
+            )
 
 
 def _check_flat(name: str, memory: object, types: Sequence[type[np.generic]]) -> None:

@@ -20,7 +20,7 @@ from systolab.formats.errors import SystolabError
 from systolab.rtl.hardware.hardware import hardware
 from systolab.rtl.kernel.gemm import gemm_kernel
 from systolab.rtl.kernel.job import Job
-from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.kernel import Array, Guard, Kernel
 from systolab.rtl.kernel.modes import Mode
 from systolab.rtl.timing.timing import cycles
 from systolab.rtl.values import run
@@ -203,3 +203,27 @@ def test_a_waveform_on_a_full_disk_is_absent_and_the_model_goes_on(tmp_path: Pat
 def test_an_array_that_is_only_spelt_is_refused() -> None:
     with pytest.raises(SystolabError, match=r"^Array of a model must be what systolab\.array\("):
         Model("4x4")  # type: ignore[arg-type]
+
+
+def test_parameters_beside_the_memory_are_refused_by_both_sides() -> None:
+    """By one sentence where an output needs them; a column without an output may read there."""
+    array = _array()
+    kernel = gemm_kernel(array, 2, 3, 3)
+    a, w = np.zeros(6, np.uint8), np.zeros(9, np.uint8)
+    wide = np.zeros(int(kernel.o.addresses().max()) + 1, np.uint8)
+    ones, zeros = np.ones(3, np.float32), np.zeros(3, np.float32)
+    found: list[str] = []
+    with Model(array) as model:
+        for few in (1, 2):
+            job = Job(kernel, a, w, ones[:few], zeros[:few], -np.inf, np.inf, wide)
+            with pytest.raises(SystolabError) as by_model:
+                model.run(job)
+            with pytest.raises(SystolabError) as by_values:
+                run(array, job)
+            found += [str(by_model.value), str(by_values.value)]
+        sentence = "Active lanes of stream P must stay within addresses 0 to {}, not reach 2"
+        assert found == [sentence.format(0)] * 2 + [sentence.format(1)] * 2
+        guard = Guard(0, (0,) * len(kernel.o.loops), 1, 2)  # the last column is not written
+        narrow = replace(kernel, o=replace(kernel.o, guards=(*kernel.o.guards, guard)))
+        job = Job(narrow, a, w, ones[:2], zeros[:2], -np.inf, np.inf, wide)
+        np.testing.assert_array_equal(model.run(job).o, run(array, job).o_mem)
