@@ -1,11 +1,11 @@
-"""Accumulators as integers and as 32-bit words."""
+"""Accumulators as integers, from 32-bit words."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["from_words", "to_words"]
+__all__ = ["from_words"]
 
 _U32 = NDArray[np.uint32]
 _Integers = NDArray[np.int64] | NDArray[np.object_]  # Python integers where 64 bits are too few
@@ -22,17 +22,6 @@ def from_words(words: _U32, bits: int) -> _Integers:
         return value.view(np.int64) >> np.int64(64 - bits)
     numbers = [int.from_bytes(row.tobytes(), "little") for row in words.astype("<u4")]
     return np.array([_signed(x, bits) for x in numbers], dtype=object)
-
-
-def to_words(numbers: _Integers, bits: int) -> _U32:
-    """Words [n, words] of two's complement numbers; bits beyond ``bits`` are zero."""
-    count = -(-bits // 32)
-    mask = (1 << bits) - 1
-    if bits <= _SMALL:
-        value = np.ascontiguousarray(numbers.astype(np.int64) & np.int64(mask))
-        return np.ascontiguousarray(value.view(np.uint32).reshape(-1, 2)[:, :count])
-    data = b"".join((int(x) & mask).to_bytes(4 * count, "little") for x in numbers.tolist())
-    return np.frombuffer(data, dtype="<u4").astype(np.uint32).reshape(-1, count)
 
 
 def _signed(value: int, bits: int) -> int:
