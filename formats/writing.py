@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _PREFIX = ".systolab-"  # of what is not whole yet
-_OPEN = re.compile(r"/dev/(fd/.*|stdout|stderr)|/proc/[^/]*/fd/.*")  # what some program has open
+_OPEN = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))|/proc/self/fd/(\d+)")  # by us, already
 
 
 def write_text(path: Path, text: str) -> None:
@@ -55,7 +55,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         SystolabError: the file cannot be written; what was there before still is.
     """
     if _is_direct(path):
-        with _told("File", path), path.open("wb") as stream:
+        descriptor = _descriptor(path)
+        with (
+            _told("File", path),
+            open(path if descriptor is None else os.dup(descriptor), "wb") as stream,
+        ):
             yield stream
     else:
         with partial_file(path) as partial, partial.open("wb") as stream:
@@ -198,14 +202,22 @@ def _target(path: Path) -> tuple[Path, int | None]:
 
 
 def _is_direct(path: Path) -> bool:
-    """Whether a path is no regular file: a device, a pipe or what a program has open."""
-    if _OPEN.fullmatch(os.path.abspath(path)):
+    """Whether a path is no regular file: a device, a pipe or what we have open."""
+    if _descriptor(path) is not None:
         return True
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _descriptor(path: Path) -> int | None:
+    """Of what is open: to open it again would write over what is written there besides."""
+    found = _OPEN.fullmatch(os.path.abspath(path))
+    if found is None:
+        return None
+    return {"stdout": 1, "stderr": 2}[found[1]] if found[1] else int(found[2] or found[3])
 
 
 def _probe(folder: Path) -> None:

@@ -174,6 +174,19 @@ def test_what_is_no_regular_file_is_written_to_directly(tmp_path: Path) -> None:
         write_text(Path("/dev/full"), "said")
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_an_open_file_is_written_on(tmp_path: Path, path: str) -> None:
+    program = (
+        "import sys; from pathlib import Path; from systolab.formats import writing\n"
+        "print('before', flush=True); writing.check_file(Path(sys.argv[1]))\n"
+        "writing.write_text(Path(sys.argv[1]), 'file\\n'); print('after')\n"
+    )
+    with (tmp_path / "a").open("w") as stream:
+        subprocess.run([sys.executable, "-c", program, path], stdout=stream, check=True)
+    assert (tmp_path / "a").read_text() == "before\nfile\nafter\n"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_new_folder_appears_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     fill = writing.fill
