@@ -26,11 +26,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all of them (0)")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="number of the first (0)")
     parser.add_argument("--kind", choices=list(KINDS), help="only this kind")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, metavar="T", help="of a case; more if busy (20)"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz"), help="of findings")
     args = parser.parse_args()
     start, outcomes, wrong = time.monotonic(), Counter[tuple[str, str]](), 0
     for number, found in enumerate(
-        campaign(args.cases, args.seed, args.folder, args.first, args.kind), 1
+        campaign(args.cases, args.seed, args.folder, args.first, args.kind, args.seconds), 1
     ):
         outcomes[found.case.kind, found.outcome] += 1
         if found.wrong:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.fuzz import command_lines, files, models
-from tests.fuzz.runner import Case, Found, Maker, run
+from tests.fuzz.runner import SECONDS, Case, Found, Maker, run
 
 __all__ = ["KINDS", "campaign"]
 
@@ -25,7 +25,12 @@ _TURNS = [kind for kind, (_, share) in KINDS.items() for _ in range(share)]
 
 
 def campaign(
-    cases: int, seed: int, folder: Path, first: int = 0, kind: str | None = None
+    cases: int,
+    seed: int,
+    folder: Path,
+    first: int = 0,
+    kind: str | None = None,
+    seconds: float = SECONDS,
 ) -> Iterator[Found]:
     """Run cases of all kinds, or of one.
 
@@ -35,6 +40,7 @@ def campaign(
         folder: for the inputs of findings, and for what cases share.
         first: number of the first case.
         kind: only this one.
+        seconds: after which a case hangs.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +49,7 @@ def campaign(
     if any(case.kind == "cache entry" for case in listed):
         files.prepare_cache(folder)
     makers = {name: maker for name, (maker, _) in KINDS.items()}
-    yield from run(iter(listed), makers, folder)
+    yield from run(iter(listed), makers, folder, seconds=seconds)
 
 
 def _turn(number: int) -> str:

@@ -166,29 +166,27 @@ def knowledge(rng: random.Random, place: Path) -> Callable[[], Outcome]:
 
 
 def prepare_cache(folder: Path) -> Path:
-    """A cache with one small model, and the network that it is for."""
+    """A cache with one small model, of the sources as they are now, and the network it is for."""
     place = folder / "prepared"
-    if not (place / "done").exists():
-        weights = [numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")]
-        graph = helper.make_graph(
-            [helper.make_node("MatMul", ["x", "w"], ["y"])],
-            "small",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-            weights,
-        )
-        opsets = [helper.make_opsetid("", 17)]
-        place.mkdir(parents=True, exist_ok=True)
-        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), place / "m.onnx")
-        pid = os.fork()  # the parent must not load what children are to load
-        if pid == 0:
-            os.environ["SYSTOLAB_CACHE"] = str(place / "cache")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os._exit(command("run", place / "m.onnx", *_SMALL) != "done")
-        _, status = os.waitpid(pid, 0)
-        if status != 0:
-            raise RuntimeError("the small model must build and run before its cache is damaged")
-        (place / "done").touch()
+    weights = [numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        weights,
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    place.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), place / "m.onnx")
+    pid = os.fork()  # the parent must not load what children are to load
+    if pid == 0:
+        os.environ["SYSTOLAB_CACHE"] = str(place / "cache")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os._exit(command("run", place / "m.onnx", *_SMALL) != "done")
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise RuntimeError("the small model must build and run before its cache is damaged")
     return place
 
 

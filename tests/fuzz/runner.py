@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["Case", "Found", "Maker", "Outcome", "run"]
+__all__ = ["SECONDS", "Case", "Found", "Maker", "Outcome", "run"]
 
 MEMORY = 2 << 30  # bytes of address space
 SECONDS = 20.0
@@ -77,7 +77,11 @@ class _Child:
 
 
 def run(
-    cases: Iterator[Case], makers: Mapping[str, Maker], folder: Path, workers: int = 2
+    cases: Iterator[Case],
+    makers: Mapping[str, Maker],
+    folder: Path,
+    workers: int = 2,
+    seconds: float = SECONDS,
 ) -> Iterator[Found]:
     """Runs cases, and yields each as it ends.
 
@@ -86,12 +90,13 @@ def run(
         makers: of inputs, by kind.
         folder: findings leave their inputs in a folder of their own there.
         workers: cases at once.
+        seconds: after which a case hangs; a busy machine needs more than an idle one.
     """
     children: dict[int, _Child] = {}
     try:
         while True:
             while len(children) < workers and (case := next(cases, None)) is not None:
-                child = _start(case, makers[case.kind], folder)
+                child = _start(case, makers[case.kind], folder, seconds)
                 children[child.pid] = child
             if not children:
                 return
@@ -131,7 +136,7 @@ def _end_group(pid: int) -> bool:
     return True
 
 
-def _start(case: Case, maker: Maker, folder: Path) -> _Child:
+def _start(case: Case, maker: Maker, folder: Path, seconds: float) -> _Child:
     place = folder / case.name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -141,7 +146,7 @@ def _start(case: Case, maker: Maker, folder: Path) -> _Child:
         _work(case, maker, place)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpgid(pid, pid)
-    return _Child(case, place, pid, time.monotonic() + SECONDS)
+    return _Child(case, place, pid, time.monotonic() + seconds)
 
 
 def _work(case: Case, maker: Maker, place: Path) -> None:
@@ -160,6 +165,7 @@ def _work(case: Case, maker: Maker, place: Path) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         (place / "work").mkdir()
         os.chdir(place / "work")
+        os.environ["SYSTOLAB_CACHE"] = str(place / "cache")
         outcome = maker(case.random(), place)()
         (place / "outcome").write_text(outcome)
         status = 0
