@@ -33,7 +33,7 @@ __all__ = ["Minimised", "minimise"]
 _DEFAULT_RUNS = 1500
 _DEFAULT_SECONDS = 15.0
 
-Compare = Callable[[Case, Outcome, Outcome], Difference | None]
+_Compare = Callable[[Case, Outcome, Outcome], Difference | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class _Search:
         case: Case,
         first: Difference,
         devices: tuple[Device, Device],
-        differs: Compare,
+        differs: _Compare,
         limit: int,
         seconds: float,
     ) -> None:
@@ -110,7 +110,7 @@ def minimise(
     array: Array,
     expected: Device,
     found: Device,
-    differs: Compare = compare,
+    differs: _Compare = compare,
     limit: int = _DEFAULT_RUNS,
     seconds: float = _DEFAULT_SECONDS,
 ) -> Minimised | None:

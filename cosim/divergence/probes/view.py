@@ -13,6 +13,8 @@ from systolab.rtl.kernel.kernel import Array
 
 __all__ = ["View", "output_of"]
 
+_TERMS = 8  # products of a wrong sum that are shown
+
 
 class View:
     """One case: its waveform, and what the software expects.
@@ -89,8 +91,10 @@ class View:
         """
         elements = [
             f"PE ({pe}, {column}), reduction step {step}, product {self.show_sum(product)}"
-            for step, pe, product in item.terms
+            for step, pe, product in item.terms[:_TERMS]
         ]
+        if len(item.terms) > _TERMS:
+            elements.append(f"{len(item.terms) - _TERMS:,} more")
         rows: Rows = (
             *output_of(item, column),
             ("expected sum", self.show_sum(item.value)),

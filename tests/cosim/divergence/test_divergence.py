@@ -281,6 +281,56 @@ def test_an_address_is_traced_back_to_its_element() -> None:
     assert software(array)(case).cycles > 0
 
 
+def test_an_address_that_no_lane_writes_has_no_element() -> None:
+    array = Array(2, 2, AF8, AF8, AF8, Exact())
+    case = Data(array, np.random.default_rng(1)).case(gemm_kernel(array, 3, 2, 5))
+    expected = Expected(case, array)
+    # The third pair of columns has one column: the guard keeps the lane out of the next row.
+    assert expected.inactive_element(5) == (2, 0, 1)
+    assert expected.output_element(15) is None
+    assert expected.inactive_element(15) == (2, 2, 1)
+    assert expected.output_element(99) is expected.inactive_element(99) is None
+
+
+def test_expected_writes_are_the_lines_with_their_codes() -> None:
+    array = Array(2, 2, AF8, AF8, AF8, Exact())
+    rng = np.random.default_rng(3)
+    for mode in Mode:
+        case = Data(array, rng).case(gemm_kernel(array, 5, 3, 7, mode))
+        expected = Expected(case, array)
+        writes = expected.writes()
+        assert [line for line, _ in writes] == expected.o_lines()
+        addresses = [
+            line * array.line + lane
+            for line, mask in writes
+            for lane in range(array.line)
+            if mask >> lane & 1
+        ]
+        active = case.kernel.o.active()
+        assert sorted(addresses) == sorted(case.kernel.o.addresses()[active].tolist())
+
+
+def test_a_write_beside_the_kernels_is_located(tmp_path: Path) -> None:
+    bug = change(
+        "systolab_write_stream.sv",
+        ".cfg_data_i  (cfg_data_i)",
+        ".cfg_data_i  ((cfg_addr_i == 7'd5) ? cfg_data_i & 32'd7 : cfg_data_i)",
+    )
+    _, rows = details(found(tmp_path, ["directed"], Exact(), bug))
+    assert re.search(r"which the kernel does not write: .* is inactive", rows["output element"])
+    assert rows["first wrong"] == "stream O"
+    assert rows["signal"].startswith("TOP.systolab_top.u_core.o_req_")
+
+
+def test_a_kernel_that_starts_again_in_its_last_cycle_is_located(tmp_path: Path) -> None:
+    bug = change(
+        "systolab_core.sv", "start_i && !busy_q", "start_i && (!busy_q || (finished && en))"
+    )
+    _, rows = details(found(tmp_path, ["kernels"], Exact(), bug))
+    assert rows["first wrong"] == "start and clock enable"
+    assert rows["signal"].endswith(".init")
+
+
 # --- waveforms ---------------------------------------------------------------------------------
 
 DUMP = """$timescale 1ps $end

@@ -216,3 +216,15 @@ def test_the_budget_is_kept() -> None:
     found = minimise(random_case(MODES[0]), ARRAY, software(ARRAY), brute(wrong), limit=10)
     assert found is not None
     assert found.runs == 10
+    assert found.stopped == "stopped after 10 runs"
+
+
+def test_without_time_the_case_itself_is_what_is_found() -> None:
+    def wrong(a: int, w: int, row: int, col: int) -> float:
+        return 0.0
+
+    case = random_case(MODES[0])
+    found = minimise(case, ARRAY, software(ARRAY), brute(wrong), seconds=0)
+    assert found is not None
+    assert (found.case, found.runs) == (case, 0)
+    assert found.stopped == "stopped after 0 s"
