@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from systolab.cosim.case import Case
 from systolab.cosim.check import block_scales, inputs, lossless
 from systolab.cosim.check.kernels import Data, rms, stored
+from systolab.formats.codes import Codes
 from systolab.formats.format import Format
 from systolab.rtl.kernel.kernel import (
     MAX_GUARDS,
@@ -89,7 +89,7 @@ def _whole_banks(array: Array, data: Data, mode: Mode) -> Iterator[Case]:
     yield replace(case, a=codes[0], w=codes[1])
 
 
-def _around_zero(fmt: Format) -> NDArray[np.uint16]:
+def _around_zero(fmt: Format) -> Codes:
     """Codes of the smallest magnitudes."""
     codes = inputs.usable_codes(fmt, False)
     order = np.argsort(np.abs(fmt.values[codes]), kind="stable")
@@ -186,7 +186,7 @@ def _backwards(array: Array, data: Data, mode: Mode) -> Case:
     """Every stream and every loop of it from the highest address down."""
     rows = (min(3, array.acc_rows),) if mode.description.has_rows else ()
     kernel = _kernel(array, mode, (2, 3), (2,), rows, array.rows, array.cols, dense=True)
-    streams = {}
+    streams: dict[str, Any] = {}
     for name, pattern in kernel.streams().items():
         last = int(pattern.addresses().max())
         loops = tuple((n, -stride) for n, stride in pattern.loops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ class Measured(Shown):
     points: tuple[tuple[Group, NDArray[np.uint64]], ...]
     lines: tuple[int, int]
     toggles: tuple[int, int]
-    excused: dict[str, tuple[Counted, ...]]
+    excused: Mapping[str, tuple[Counted, ...]]
     missed: tuple[Counted, ...]
 
     @property

@@ -214,8 +214,10 @@ def _sampler(array: Array) -> str:
             "end",
         ]
         for bank in range(_BANKS):
-            row = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
-            lines.append(f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', row)}")
+            place = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
+            lines.append(
+                f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', place)}"
+            )
     counters = [
         ("row counter of the controller", "acc_valid", "acc_row"),
         ("row counter of the drain", "read", "read_row"),
