@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from systolab.formats.codes import Codes
 __all__ = ["Matrix", "SoftFloat", "available", "check", "library", "matrix", "rows", "status"]
 
 _ABI = 3
+
+_ELF64_LITTLE = b"\x7fELF\2\1"
+_ELF = struct.Struct("<40s Q 10x H H 2x")  # header: where the sections are, size of each, how many
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
@@ -102,6 +106,7 @@ def _load() -> ctypes.CDLL | str:
     beside = sorted(Path(__file__).parent.glob("_systolab*.so"))
     for path in [Path(wanted)] if wanted else beside:
         try:
+            _check_whole(path)
             library = ctypes.CDLL(str(path))
             abi = library.systolab_abi()
             if abi != _ABI:
@@ -119,6 +124,25 @@ def _load() -> ctypes.CDLL | str:
             continue
         return library
     return reasons[-1]
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse what the dynamic linker would wait for, or crash on.
+
+    It maps a library without looking whether the file is as long as its headers say; the table of
+    sections, which linkers write last, tells.
+    """
+    if not path.exists():
+        return  # the linker says so better
+    if not path.is_file():
+        raise OSError(f"{path} is no regular file")
+    with path.open("rb") as file:
+        head = file.read(_ELF.size)
+    if len(head) < _ELF.size or not head.startswith(_ELF64_LITTLE):
+        return
+    start, size, count = _ELF.unpack(head)[1:]
+    if start + size * count > path.stat().st_size:
+        raise OSError(f"{path} is cut short: build it again")
 
 
 def available() -> bool:

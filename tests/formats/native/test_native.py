@@ -88,6 +88,26 @@ def test_a_missing_library_is_reported(without: str) -> None:
 
 
 @needs_gcc
+def test_a_library_that_is_cut_short_is_refused(tmp_path: Path, without: str) -> None:
+    whole = build(tmp_path / "whole.so", *STRICT)
+    content = whole.read_bytes()
+    for length in (len(content) // 2, len(content) - 1, 100, 0):
+        library = tmp_path / f"cut{length}.so"
+        library.write_bytes(content[:length])
+        status, result = digest(str(library))
+        assert status.startswith("no native library: ")
+        assert f"cut{length}.so" in status
+        assert result == without
+
+
+def test_a_library_that_is_a_fifo_is_refused(tmp_path: Path, without: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    status, result = digest(str(tmp_path / "fifo"))
+    assert status == f"no native library: {tmp_path}/fifo is no regular file"
+    assert result == without
+
+
+@needs_gcc
 def test_flushing_subnormals_is_refused(tmp_path: Path) -> None:
     """Loading anything linked with -Ofast switches the thread to flush-to-zero."""
     (tmp_path / "fast.c").write_text("int nothing(void) { return 0; }\n")
