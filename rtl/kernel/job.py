@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
-from systolab.rtl.kernel.kernel import Array, Kernel
+from systolab.rtl.kernel.kernel import AccessPattern, Array, Kernel
 
 __all__ = ["F32", "Job"]
 
@@ -90,20 +92,40 @@ class Job:
         _check_codes("O", self.o, array.out)
 
     def _check_parameters(self) -> None:
-        """Every output has its scale and bias; columns without an output may read beside them."""
-        kernel, size = self.kernel, len(self.scale)
-        addresses = kernel.p.addresses()
-        outside = (addresses < 0) | (addresses >= size)
-        if not outside.any():
+        """What an output depends on is in its memory: scale and bias, and scales of blocks."""
+        kernel = self.kernel
+        outer, rows, lanes = math.prod(kernel.outer), kernel.bank_rows, kernel.w.lanes
+        written = functools.cache(lambda: kernel.o.active().reshape(outer, rows, lanes))
+        _check_inside("P", kernel.p, self.scale, lambda: np.any(written(), axis=1))
+        if self.a_scale is None or self.w_scale is None or kernel.sa is None or kernel.sw is None:
             return
-        vectors, lanes = addresses.shape
-        written = kernel.o.active().reshape(vectors, -1, lanes).any(axis=1)
-        wrong = addresses[outside & written]
-        if len(wrong):
-            raise SystolabError(
-                f"Active lanes of stream P must stay within addresses 0 to {size - 1}, "
-                f"not reach {wrong.min() if wrong.min() < 0 else wrong.max()}"
-            )
+        tiles, depth = math.prod(kernel.reduction), kernel.a.lanes
+
+        def rows_needed() -> NDArray[np.bool_]:
+            active = np.any(kernel.a.active(), axis=1).reshape(outer, tiles, rows)
+            return np.asarray(active & np.any(written(), axis=2)[:, None], dtype=np.bool_)
+
+        def columns_needed() -> NDArray[np.bool_]:
+            active = np.any(kernel.w.active().reshape(outer, tiles, depth, lanes), axis=2)
+            return np.asarray(active & np.any(written(), axis=1)[:, None], dtype=np.bool_)
+
+        _check_inside("SA", kernel.sa, self.a_scale, rows_needed)
+        _check_inside("SW", kernel.sw, self.w_scale, columns_needed)
+
+
+def _check_inside(
+    name: str, stream: AccessPattern, memory: F32, needed: Callable[[], NDArray[np.bool_]]
+) -> None:
+    addresses = stream.addresses()
+    outside = (addresses < 0) | (addresses >= len(memory))
+    if not outside.any():
+        return
+    wrong = addresses.reshape(-1)[outside.reshape(-1) & needed().reshape(-1)]
+    if len(wrong):
+        raise SystolabError(
+            f"Active lanes of stream {name} must stay within addresses 0 to {len(memory) - 1}, "
+            f"not reach {wrong.min() if wrong.min() < 0 else wrong.max()}"
+        )
 
 
 def _check_flat(name: str, memory: object, types: Sequence[type[np.generic]]) -> None:

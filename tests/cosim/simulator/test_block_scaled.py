@@ -183,6 +183,25 @@ def test_missing_scales_are_refused() -> None:
     assert str(caught.value) == "Block scales of A and W must be given to a block-scaled kernel"
 
 
+def test_block_scales_beside_their_memory_are_refused_by_both_sides() -> None:
+    array = ARRAYS["4x4 mxfp8"]
+    kernel = block_gemm_kernel(array, 2, 8, 3, 4)
+    a, w, o = np.zeros(16, np.uint8), np.zeros(24, np.uint8), np.zeros(8, np.uint16)
+    scale, bias = np.ones(4, np.float32), np.zeros(4, np.float32)
+    for few, message in (
+        ((3, 6), "Active lanes of stream SA must stay within addresses 0 to 2, not reach 3"),
+        ((4, 5), "Active lanes of stream SW must stay within addresses 0 to 4, not reach 5"),
+    ):
+        scales = (np.ones(count, np.float32) for count in few)
+        job = Job(kernel, a, w, scale, bias, -INFINITY, INFINITY, o, *scales)
+        with pytest.raises(SystolabError) as caught:
+            model("4x4 mxfp8").run(job)
+        assert str(caught.value) == message
+        with pytest.raises(SystolabError) as caught:
+            run(array, job)
+        assert str(caught.value) == message
+
+
 # Each fault must show in the random kernels: (file, right, wrong, what shows it).
 FAULTS = [
     ("column_scale", "first_i ? shadow_q : weight_q", "weight_q", "codes"),
