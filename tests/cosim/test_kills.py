@@ -45,7 +45,11 @@ class _Place:
         return subprocess.Popen(
             [sys.executable, "-m", "systolab", "run", *arguments],
             cwd=self.work,
-            env={**os.environ, **{name: str(path) for name, path in paths.items()}},
+            env={
+                **os.environ,
+                "PYTHONFAULTHANDLER": "1",  # says where a crash was
+                **{name: str(path) for name, path in paths.items()},
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -125,10 +129,12 @@ def test_killed_runs_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
             number = rng.choice(SIGNALS)
             building += bool(list(place.cache.glob("*/*.partial")))
             victim.send_signal(number)
-            victim.communicate(timeout=60)
+            _, err = victim.communicate(timeout=60)
             killed += 1
             ends[f"{number.name} {victim.returncode}"] += 1
-            assert victim.returncode in ENDS
+            assert victim.returncode in ENDS, (
+                f"kill {killed}, {number.name} after {moment} s: {err}"
+            )
         for other in pair:
             if other not in victims:
                 assert _finished(other) == expected
