@@ -225,7 +225,7 @@ def _named(program: Program, name: str) -> KernelStep:
             raise SystolabError(f"Layer '{name}' must run on the array, not on the host")
     layers = [layer for step in program.kernels for layer in step.layers]
     rows = [step.name for step in program.kernels]
-    some = ", ".join(rows[:_NAMED]) + (", ..." if len(rows) > _NAMED else "")
+    some = (", ".join(rows[:_NAMED]) or "none does") + (", ..." if len(rows) > _NAMED else "")
     fused = "; or one fused with them" if len(layers) > len(rows) else ""
     raise SystolabError(
         f"Layer must be one that runs on the array ({some}{fused}), not {name!r}"

@@ -156,8 +156,8 @@ class Report(Shown):
         return [
             printable(
                 f"{self.model}: {self.format} on a {self.array} array, accumulator "
-                f"{self.accumulator}, emulated by {', '.join(self.engines)}; {self.inputs} inputs "
-                f"({self.data})"
+                f"{self.accumulator}, emulated by {', '.join(self.engines) or 'no engine'}; "
+                f"{self.inputs} inputs ({self.data})"
             ),
             "",
             self._table(),

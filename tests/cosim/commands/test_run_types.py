@@ -111,6 +111,9 @@ def test_nothing_on_the_array_is_no_verdict(systolab: Systolab, tmp_path: Path) 
     status, out, err, result = systolab(path, *FORMAT)
     assert status == 2
     assert "verdict         nothing ran on the array: nothing was compared" in out
+    assert "emulated by no engine" in out
+    with pytest.raises(SystolabError, match=r"that runs on the array \(none does\), not 'z'"):
+        sl.map(path, "e4m3fn", array="4x4").explain("z")
     assert err == (
         "systolab: error: Model must have a layer that the array runs, for a comparison\n"
     )
