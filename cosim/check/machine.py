@@ -105,6 +105,7 @@ class Machine:
             self.mistimed += 1
             if self.cycle_finding is None and not found.fault:
                 self.cycle_finding = self.explain("cycles", case)
+            self.context.model.renew()  # what misbehaves may still run: the next case starts anew
         return active, wrong, difference
 
     def _explain(self, stage: str, case: Case, difference: Difference) -> Finding:

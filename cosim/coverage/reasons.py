@@ -97,6 +97,14 @@ def _padded(hardware: Hardware) -> int:
     return 1 << (max(hardware.parameters.acc_bits, 26) - 1).bit_length()
 
 
+def _trailing(hardware: Hardware) -> int:
+    """Bits behind the significand, or behind the longest sum of an accumulator that is not one.
+
+    The longest sums are multiples of more than their unit, but for a narrow accumulator's last bit.
+    """
+    return _padded(hardware) - min(_SIGNIFICAND, hardware.parameters.acc_bits - 2)
+
+
 _SIGNIFICAND = 24  # bits of a binary32's
 _LONG_RUN = 14  # cycles, and stalled ones, of the longest runs: at least 2 to this power
 _LARGE = 15  # codes of the largest memory: at least 2 to this power
@@ -190,7 +198,14 @@ REASONS = (
         "x|shifted",
         "zeros follow a sum, or bits that only tell whether it was exact; the converter is "
         "checked alone, over all its bits",
-        beyond=lambda hardware: _padded(hardware) - _SIGNIFICAND,
+        beyond=_trailing,
+    ),
+    Reason(
+        "postprocess|f32_mul",
+        "converted|converted_q|a_i",
+        "the accumulator is narrower than a significand: low bits are zero",
+        beyond=lambda hardware: max(0, _SIGNIFICAND + 1 - hardware.parameters.acc_bits),
+        when=lambda hardware: not (hardware.parameters.float32 or hardware.array.block_scaled),
     ),
     Reason(
         "int_to_f32|column_scale",
@@ -200,7 +215,7 @@ REASONS = (
     ),
     Reason(
         "controller|core|line_walker|read_stream",
-        r"[aw]_final_ok(_o)?|final_ok_i|command_q|ending_q|line:end else if \(acc_last_o\) begin",
+        r"[aw]_final_ok(_o)?|final_ok_i|command_q|ending_q|line:if \(ending_q\) begin",
         "a block-scaled array has no output-stationary kernels",
         when=_scaled,
     ),
