@@ -57,7 +57,7 @@ def damaged_structure(rng: random.Random, place: Path) -> Callable[[], Outcome]:
     """A model with some fields that are not as they should be."""
     model = onnx.ModelProto()
     model.ParseFromString(_sources()[rng.choice(sorted(_sources()))])
-    for _ in range(rng.choice((1, 1, 2, 3, 6))):
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
         if model.graph.node:
             rng.choice(_CHANGES)(rng, model)
     return _saved(place, model.SerializeToString())
@@ -374,7 +374,46 @@ def _function(rng: random.Random, model: onnx.ModelProto) -> None:
     node.op_type, node.domain = kind, "own"
 
 
+def _inserted(rng: random.Random, model: onnx.ModelProto) -> None:
+    """An operator of one input between two others: valid as far as its shapes are."""
+    nodes = list(model.graph.node)
+    at = rng.randrange(len(nodes))
+    name = nodes[at].output[0] if nodes[at].output else "x"
+    kind, attributes = rng.choice(_UNARY)
+    inserted = helper.make_node(kind, [name], [f"{name}.{at}"], **attributes)
+    for node in nodes[at + 1 :]:
+        for index, read in enumerate(node.input):
+            if read == name:
+                node.input[index] = f"{name}.{at}"
+    nodes.insert(at + 1, inserted)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _small(rng: random.Random, model: onnx.ModelProto) -> None:
+    """Another size or attribute that might be right."""
+    numbers = [item for node in model.graph.node for item in node.attribute if item.ints or item.i]
+    dims = [dim for value in model.graph.input for dim in value.type.tensor_type.shape.dim]
+    if numbers and rng.random() < 0.7:
+        attribute = rng.choice(numbers)
+        if attribute.ints:
+            attribute.ints[rng.randrange(len(attribute.ints))] = rng.randrange(-1, 6)
+        else:
+            attribute.i = rng.randrange(-2, 6)
+    elif dims:
+        rng.choice(dims).dim_value = rng.randrange(1, 12)
+
+
+_UNARY: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Relu", {}), ("Identity", {}), ("Flatten", {}), ("Flatten", {"axis": 0}), ("Softmax", {}),
+    ("Transpose", {}), ("Squeeze", {}), ("Cast", {"to": TensorProto.INT64}), ("Not", {}),
+    ("Cast", {"to": TensorProto.BOOL}), ("ReduceMax", {}), ("ReduceSum", {"keepdims": 0}),
+    ("ArgMax", {"axis": 0}), ("Shape", {}), ("Size", {}), ("GlobalMaxPool", {}), ("Sqrt", {}),
+    ("Log", {}), ("Reciprocal", {}), ("Split", {"num_outputs": 1}), ("IsNaN", {}),
+)  # fmt: skip
+
 _CHANGES = (
+    *(_inserted,) * 5, *(_small,) * 6,
     _dims, _element_type, _tensor, _tensor, _attribute, _attribute, _operator, _wires, _nodes,
     _ends, _names, _versions, _function,
 )  # fmt: skip
