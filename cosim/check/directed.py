@@ -191,18 +191,25 @@ def _backwards(array: Array, data: Data, mode: Mode) -> Case:
         last = int(pattern.addresses().max())
         loops = tuple((n, -stride) for n, stride in pattern.loops)
         lanes, stride = pattern.lane
-        streams[name.lower()] = replace(pattern, base=last, loops=loops, lane=(lanes, -stride))
-    return data.case(replace(kernel, **streams))
+        streams[name] = replace(pattern, base=last, loops=loops, lane=(lanes, -stride))
+    return data.case(_moved(kernel, streams))
 
 
 def _standing(kernel: Kernel, names: tuple[str, ...]) -> Kernel:
     """The kernel with some streams, and their block scales, at the same address throughout."""
-    for name, old in kernel.streams().items():
-        if name.removeprefix("S") in names:
-            still = replace(old, loops=tuple((n, 0) for n, _ in old.loops))
-            changed: dict[str, Any] = {name.lower(): still}
-            kernel = replace(kernel, **changed)
-    return kernel
+    streams = {
+        name: replace(old, loops=tuple((n, 0) for n, _ in old.loops))
+        for name, old in kernel.streams().items()
+        if name.removeprefix("S") in names
+    }
+    return _moved(kernel, streams)
+
+
+def _moved(kernel: Kernel, streams: dict[str, AccessPattern]) -> Kernel:
+    """The kernel with other patterns, by the name of their stream."""
+    found = kernel.streams() | streams
+    a, w, o, p = (found[name] for name in ("A", "W", "O", "P"))
+    return replace(kernel, a=a, w=w, o=o, p=p, sa=found.get("SA"), sw=found.get("SW"))
 
 
 def _in_turn(array: Array, data: Data) -> Iterator[Case]:

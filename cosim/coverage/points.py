@@ -231,22 +231,22 @@ def _sampler(array: Array) -> str:
         scope = "g_block_scaled.u_weight_scale"
         counters.append(("lane counter of W's block scales", f"{scope}.req_o", f"{scope}.lane_q"))
     lines += [f"if (en && {when}) {cover(name, value)}" for name, when, value in counters]
-    for number, stream in enumerate(_streams(array)):
+    for place, stream in enumerate(_streams(array)):
         nest = _SCALE_LOOPS.get(stream) or f"{_WALKERS.get(stream, 'u_params')}.u_loops"
         most = max(i for i in range(MAX_LOOPS) if _longest(array, stream, i) > 1)
-        at = f"{number * MAX_LOOPS} + 32'({nest}.level)"
+        at = f"{place * MAX_LOOPS} + 32'({nest}.level)"
         only = f"{MAX_LOOPS}'(~({MAX_LOOPS}'(1) << {nest}.level))"
         every = f"{nest}.single_q[{most}:0] == '0 && 32'({nest}.level) == {most}"
         lines += [
             f"if (en && {nest}.step_i && !(&{nest}.last_q)) begin",
             f"  {cover('loop steps', at)}",
             f"  if ({nest}.single_q == {only}) {cover('loop alone steps', at)}",
-            f"  if ({every}) {cover('all loops together step', str(number))}",
+            f"  if ({every}) {cover('all loops together step', str(place))}",
             f"  if ({nest}.index[15]) {cover(f'loop goes beyond {MAX_LENGTH // 2:,}', at)}",
-            f"  if (&{nest}.index) {cover(f'loop index {MAX_LENGTH - 1:,}', str(number))}",
+            f"  if (&{nest}.index) {cover(f'loop index {MAX_LENGTH - 1:,}', str(place))}",
             "end",
         ]
-    for number, stream in enumerate(_GUARDED):
+    for place, stream in enumerate(_GUARDED):
         walker, lanes = _WALKERS[stream], array.rows if stream == "A" else array.cols
         lines.append(f"if (en && {walker}.fire_o && {walker}.fresh_o) begin")
         lines.append(f"  for (int i = 0; i < {lanes}; i++) begin")
@@ -256,13 +256,13 @@ def _sampler(array: Array) -> str:
             lines.append(f"    excluded[{g}] = {walker}.guard_used_q[{g}] && {broken};")
         lines.append(f"    if (7'(i) < {walker}.lane_count_q && !{walker}.pending[i]) begin")
         for g in range(MAX_GUARDS):
-            point = cover("guard alone excludes a lane", str(number * MAX_GUARDS + g))
+            point = cover("guard alone excludes a lane", str(place * MAX_GUARDS + g))
             lines.append(f"      if (excluded == {MAX_GUARDS}'d{1 << g}) {point}")
-        lines.append(f"      if (&excluded) {cover('all guards exclude a lane', str(number))}")
+        lines.append(f"      if (&excluded) {cover('all guards exclude a lane', str(place))}")
         lines += ["    end", "  end", "end"]
     kinds = _waits(array)
-    for number, wait in enumerate(kinds):
-        point = cover("stall, by mode and port", f"32'(os) * {len(kinds)} + {number}")
+    for place, wait in enumerate(kinds):
+        point = cover("stall, by mode and port", f"32'(os) * {len(kinds)} + {place}")
         lines.append(f"if (busy_q && {wait}) {point}")
     pair = f"32'(os) * {len(Mode)} + 32'(mode_before)"
     lines += [

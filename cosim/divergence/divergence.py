@@ -192,6 +192,9 @@ class Divergence:
         if place is None and fault is not None and fault.stream:
             name = f"{CORE}{fault.stream.lower()}_req_line_o"
             place = Place(fault.cycle, 0, name, f"address generator of stream {fault.stream}", ())
+        if place is None and small.difference.what == "cycles":
+            # The counter itself: nothing that it counts is wrong, as far as the waveform goes.
+            place = Place(small.difference.found, 0, f"{CORE}cycles_o", "cycle counter", ())
         save = path.with_suffix(".gtkw")
         start = 0 if place is None else max(0, place.cycle - _BEFORE)
         saved = str(save)

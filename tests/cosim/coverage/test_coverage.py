@@ -121,7 +121,9 @@ def test_every_reason_says_something_else() -> None:
 
 def measured(missed: tuple[Counted, ...] = (), hits: tuple[int, ...] = (2, 1)) -> Measured:
     points = ((Group("rows", ("row 0", "", "row 2")), np.array([hits[0], 0, hits[1]], np.uint64)),)
-    excused = {"it takes too long": (bit("core", "cycles_q[63]"), bit("core", "cycles_q[62]"))}
+    excused: dict[str, tuple[Counted, ...]] = {
+        "it takes too long": (bit("core", "cycles_q[63]"), bit("core", "cycles_q[62]"))
+    }
     return Measured(points, (5, 5), (9, 7 - len(missed)), excused, missed)
 
 
