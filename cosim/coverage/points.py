@@ -214,9 +214,9 @@ def _sampler(array: Array) -> str:
             "end",
         ]
         for bank in range(_BANKS):
-            place = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
+            drained = f"{(column * _BANKS + bank) * rows} + 32'({scope}.read{bank}_row)"
             lines.append(
-                f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', place)}"
+                f"if (en && {scope}.drain{bank}) {cover('accumulator rows drained', drained)}"
             )
     counters = [
         ("row counter of the controller", "acc_valid", "acc_row"),
