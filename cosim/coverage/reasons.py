@@ -216,13 +216,13 @@ REASONS = (
     Reason(
         "controller|core|line_walker|read_stream",
         r"[aw]_final_ok(_o)?|final_ok_i|command_q|ending_q|line:if \(ending_q\) begin",
-        "a block-scaled array has no output-stationary kernels",
+        "a block-scaled array runs kernels of one mode only",
         when=_scaled,
     ),
     Reason(
         "mesh_int",
         r"(addend|chain_[dq]|done_[dq]|hold_[dq])(\[.*)?",
-        "a block-scaled array has no output-stationary kernels",
+        "a block-scaled array runs kernels of one mode only",
         when=_scaled,
     ),
     Reason(

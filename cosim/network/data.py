@@ -5,7 +5,6 @@ other part is scored, so that accuracy is never measured on data the scales have
 """
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,12 +181,16 @@ def _drawn(rng: np.random.Generator, shape: tuple[int, ...], holds: Elements) ->
 def _npz(path: Path, shapes: Shapes, images: int | None, holds: Mapping[str, Elements]) -> Dataset:
     """Read `x` (and `y`, where there are labels)."""
     what = Parameter("data", str(path))
-    if not os.path.exists(path):  # says no of impossible names, too
+    try:
+        path.stat()
+    except OSError as error:
         raise SystolabError(
             what,
-            " must be 'digits' or a readable .npz file: there is none"
+            f" must be 'digits' or a readable .npz file: {error.strerror}"
             + meant(path, [_DIGITS.value or ""]),
-        )
+        ) from error
+    except ValueError:
+        pass  # an impossible name, which opening it tells
     arrays = read_archive(path, what, ["x"], ["y"])
     return _samples(arrays["x"], arrays.get("y"), path.name, what, shapes, images, holds)
 

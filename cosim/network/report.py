@@ -169,8 +169,8 @@ class Report(Shown):
     def _table(self) -> Table:
         """A row for each step; its group where the order of the sums shows in them."""
         rows = [_cells(row) for row in self.layers]
-        exact = isinstance(parse_accumulator(self.accumulator), Exact | Wrap)
-        if exact and not self.blocks:  # block-scaled sums are added in binary32
+        # Block-scaled sums are added in binary32.
+        if not self.blocks and isinstance(parse_accumulator(self.accumulator), Exact | Wrap):
             return Table(_COLUMNS, rows)
         for cells, row in zip(rows, self.layers, strict=True):
             cells.append("-" if row.group is None else str(row.group))

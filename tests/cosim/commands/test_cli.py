@@ -165,7 +165,7 @@ def test_help_says_what_there_is_to_choose_from(capsys: pytest.CaptureFixture[st
     for engine in ENGINES:
         assert re.search(rf"\b{engine.name}\b", text), engine.name
     text = _help("check", capsys)
-    assert "--quick fewer cases, in seconds (without it and --full: the normal level)" in text
+    assert "(without it and --full: the normal level)" in text
     assert "those in logic that the array is built without are absent" in text
 
 
