@@ -25,7 +25,7 @@ slow: $(VENV)/.synth $(VENV)/.docs
 
 # Runs that are killed at random moments: seed and figures are printed.
 kills: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m slow tests/cosim/test_kills.py
+	$(BIN)/python -m pytest -q -m slow tests/cosim/processes/test_kills.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

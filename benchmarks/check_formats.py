@@ -20,7 +20,7 @@ from benchmarks.command import parser, start
 from systolab.cosim.check.context import Level
 from systolab.cosim.terminal.table import Table, headings
 from systolab.formats import families
-from systolab.formats.choices import choice
+from systolab.formats.outside.choices import choice
 
 P3109 = ("binary8p3se", "binary8p4uf")
 WIDE = ("float:5,10", "int:16", "adaptivfloat:12,4", "posit:8,0")

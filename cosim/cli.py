@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 from systolab.cosim.exit_status import guarded
 from systolab.cosim.terminal.output import put
 from systolab.formats.errors import Parameter, SystolabError, meant
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

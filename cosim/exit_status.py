@@ -24,7 +24,7 @@ from types import FrameType
 from typing import NoReturn
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 
 __all__ = ["DEFECT", "UNUSABLE", "guarded"]
 
@@ -131,7 +131,7 @@ def _report(error: Exception) -> Path:
     from importlib.metadata import version
 
     from systolab.cosim.simulator.cache import cache_directory
-    from systolab.formats.writing import write_text
+    from systolab.formats.outside.writing import write_text
 
     lines = [
         f"systolab {version('systolab')}, Python {platform.python_version()}, "

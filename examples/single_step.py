@@ -15,7 +15,7 @@ import numpy as np
 import systolab as sl
 from systolab.cosim.exit_status import guarded
 from systolab.cosim.simulator.ports import Ports
-from systolab.formats.writing import check_file
+from systolab.formats.outside.writing import check_file
 from systolab.rtl import values
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.kernel.gemm import gemm_kernel

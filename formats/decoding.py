@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.choices import shown
-from systolab.formats.contained import FAULTS, fault, quiet
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import shown
+from systolab.formats.outside.contained import FAULTS, fault, quiet
 
 __all__ = ["decoded"]
 

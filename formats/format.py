@@ -17,11 +17,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from systolab.formats.choices import shown
 from systolab.formats.codes import Codes, expand_blocks
-from systolab.formats.contained import contained_method
 from systolab.formats.decoding import decoded
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import shown
+from systolab.formats.outside.contained import contained_method
+from systolab.formats.outside.short import representation
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.encode import Projector
 from systolab.formats.projection.projection import (
@@ -37,7 +38,6 @@ from systolab.formats.projection.stochastic import random_words
 from systolab.formats.scaling import quantization
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, as_scales, magnitudes
 from systolab.formats.sealed import Sealed, require_own
-from systolab.formats.short import representation
 from systolab.formats.switches import Switches
 
 __all__ = ["Format", "QuantizedTensor"]

@@ -17,8 +17,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from systolab.formats.choices import integer, shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import integer, shown
 from systolab.formats.switches import Switches
 
 __all__ = ["Sealed", "require_own"]

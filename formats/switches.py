@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from systolab.formats.choices import choice, integer
+from systolab.formats.outside.choices import choice, integer
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling
 

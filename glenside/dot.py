@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.glenside.program import CopyStep, HostStep, Program
 
 __all__ = ["to_dot"]

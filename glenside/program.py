@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.short import representation
+from systolab.formats.outside.short import representation
 from systolab.glenside.language.layout import Layout
 from systolab.glenside.language.term import Term
 from systolab.glenside.lowering.stream_layout import StreamLayout

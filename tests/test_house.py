@@ -211,9 +211,9 @@ def test_only_commands_know_the_command_line() -> None:
     assert not wrong
 
 
-# What opens, makes or moves files beside ``systolab.formats.writing``, and why it may.
+# What opens, makes or moves files beside ``systolab.formats.outside.writing``, and why it may.
 WRITERS = {
-    "formats.writing": "the writer",
+    "formats.outside.writing": "the writer",
     "cosim.simulator.cache": "the cache has folders of its own, and locks",
 }
 WRITING = {

@@ -13,9 +13,9 @@ from systolab.cosim.network.fixed_bias import FixedBias
 from systolab.cosim.network.plan import Plan
 from systolab.cosim.terminal.shown import Part, Shown, Verdict
 from systolab.cosim.terminal.table import Table, headings
-from systolab.formats.choices import integer
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import integer
 
 __all__ = ["ErrorReport", "chosen_format", "parse_budget", "report"]
 

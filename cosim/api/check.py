@@ -16,8 +16,8 @@ from systolab.cosim.coverage.coverage import Meter
 from systolab.cosim.divergence.divergence import WAVES, Divergence
 from systolab.cosim.mutation.campaign import Campaign, campaign
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, Float32
-from systolab.formats.choices import choice, integer, path
 from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.outside.choices import choice, integer, path
 from systolab.formats.registry.registry import FormatLike
 from systolab.rtl.codecs import Codec
 from systolab.rtl.hardware.parameters import specialise

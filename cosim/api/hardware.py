@@ -9,11 +9,11 @@ from pathlib import Path
 from systolab.cosim.terminal.shown import Part, Shown
 from systolab.cosim.terminal.table import Column, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.choices import choice, path
 from systolab.formats.errors import Parameter
-from systolab.formats.escape import printable
+from systolab.formats.outside.choices import choice, path
+from systolab.formats.outside.escape import printable
+from systolab.formats.outside.writing import check_new_folder, write_folder
 from systolab.formats.registry.registry import FormatLike
-from systolab.formats.writing import check_new_folder, write_folder
 from systolab.rtl.codecs import Codec
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.hardware import hardware as generate

@@ -9,11 +9,11 @@ from systolab.cosim.network.report import batch_facts
 from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.choices import path
 from systolab.formats.errors import Parameter, SystolabError, meant
-from systolab.formats.escape import printable
+from systolab.formats.outside.choices import path
+from systolab.formats.outside.escape import printable
+from systolab.formats.outside.writing import check_file
 from systolab.formats.registry.registry import FormatLike
-from systolab.formats.writing import check_file
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.language.term import Term
 from systolab.glenside.language.text import layout

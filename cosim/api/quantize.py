@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, parse_accumulator
-from systolab.formats.choices import choice
 from systolab.formats.codes import Codes
 from systolab.formats.describe.properties import Loss
 from systolab.formats.describe.properties import loss as measure
@@ -18,6 +17,7 @@ from systolab.formats.dot.product import DotResult
 from systolab.formats.dot.product import dot as dot_codes
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format, QuantizedTensor
+from systolab.formats.outside.choices import choice
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.formats.scaling.calibration import PERCENT, Calibration, CalibrationMethod
 from systolab.formats.scaling.quantization import as_real

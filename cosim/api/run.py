@@ -29,8 +29,8 @@ from systolab.cosim.network.report import Report
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.terminal.shown import Part
 from systolab.formats.arithmetic.accumulator import AccumulatorLike
-from systolab.formats.choices import choice, integer, path
 from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.outside.choices import choice, integer, path
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.glenside.compile import compile as compile_network
 from systolab.glenside.network.elements import elements

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
-from systolab.formats.escape import printable, xml_text
+from systolab.formats.outside.escape import printable, xml_text
 
 __all__ = ["Coverage", "Finding", "JsonValue", "Reached", "Report", "StageResult"]
 

@@ -2,7 +2,7 @@
 
 A format is ``--format``, ``--weight`` or ``--out-format`` everywhere; ``-o/--out`` is where files
 go; ``-`` as a file is standard output. What is to be written is checked before the work starts
-(``check_outputs``), and whole or absent (``systolab.formats.writing``).
+(``check_outputs``), and whole or absent (``systolab.formats.outside.writing``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from systolab.cosim.terminal.console import show
 from systolab.cosim.terminal.output import put
 from systolab.cosim.terminal.shown import Part, Shown
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import json_text
-from systolab.formats.writing import check_file, check_folder, write_text
+from systolab.formats.outside.escape import json_text
+from systolab.formats.outside.writing import check_file, check_folder, write_text
 from systolab.rtl.codecs import CODEC_HELP, Codec
 
 __all__ = [

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from systolab.cosim.api.quantize import loss
 from systolab.cosim.commands import options
 from systolab.formats import QuantizedTensor
-from systolab.formats.arrays import read_array
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.arrays import read_array
+from systolab.formats.outside.writing import replacing
 from systolab.formats.scaling.calibration import PERCENT, CalibrationMethod
-from systolab.formats.writing import replacing
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 

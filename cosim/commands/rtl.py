@@ -6,7 +6,7 @@ from pathlib import Path
 from systolab.cosim.api.hardware import hardware
 from systolab.cosim.commands import options
 from systolab.cosim.terminal.console import show
-from systolab.formats.writing import check_new_folder
+from systolab.formats.outside.writing import check_new_folder
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 

@@ -11,8 +11,8 @@ from systolab.cosim.network.calibrate import WeightScales
 from systolab.cosim.terminal.console import steps
 from systolab.formats.dot.product import ENGINES
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import json_text
-from systolab.formats.writing import check_new_folder, write_folder
+from systolab.formats.outside.escape import json_text
+from systolab.formats.outside.writing import check_new_folder, write_folder
 from systolab.rtl.hardware.hardware import hardware
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.cosim import children
 from systolab.cosim.case import Case, Outcome, compare, hardware_model
 from systolab.cosim.check.context import Context, Level
 from systolab.cosim.check.machine import Machine
@@ -25,6 +24,7 @@ from systolab.cosim.check.report import Finding, JsonValue
 from systolab.cosim.check.stages import Part, stages_of
 from systolab.cosim.mutation.equivalent import proved_equal, reason
 from systolab.cosim.mutation.source import Mutant, mutants, package, schema
+from systolab.cosim.processes import children
 from systolab.cosim.simulator.model import Model
 from systolab.cosim.simulator.units import Units
 from systolab.cosim.synthesis import yosys

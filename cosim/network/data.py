@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.arrays import read_archive
 from systolab.formats.errors import Parameter, SystolabError, meant
+from systolab.formats.outside.arrays import read_archive
 from systolab.glenside.network.elements import Elements
 
 __all__ = [

@@ -16,7 +16,7 @@ from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.arithmetic.accumulator import Exact, Wrap, parse_accumulator
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.glenside.program import CopyStep, KernelStep, Step
 from systolab.rtl.kernel.modes import Mode
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from systolab.cosim import children
+from systolab.cosim.processes import children
 from systolab.cosim.simulator.cache import (
     DESCRIPTION,
     MODELS,
@@ -32,7 +32,7 @@ from systolab.cosim.simulator.cache import (
 )
 from systolab.cosim.simulator.trust import load_library
 from systolab.formats.errors import SystolabError
-from systolab.formats.writing import fill
+from systolab.formats.outside.writing import fill
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.top import TOP
 

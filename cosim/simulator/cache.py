@@ -21,10 +21,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from systolab.cosim.children import open_files_error
+from systolab.cosim.processes.children import open_files_error
 from systolab.cosim.simulator.trust import check_private, damage, seal
 from systolab.formats.errors import SystolabError
-from systolab.formats.files import read_regular
+from systolab.formats.outside.files import read_regular
 
 __all__ = [
     "DESCRIPTION",

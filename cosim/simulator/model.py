@@ -17,8 +17,8 @@ from systolab.cosim.simulator.build import Build, Options, build
 from systolab.cosim.simulator.pyverilator_adapter import handle, open_model
 from systolab.formats.codes import Codes
 from systolab.formats.errors import SystolabError
-from systolab.formats.short import representation
-from systolab.formats.writing import partial_file
+from systolab.formats.outside.short import representation
+from systolab.formats.outside.writing import partial_file
 from systolab.rtl.hardware.descriptor import descriptor, surrounded
 from systolab.rtl.hardware.hardware import Hardware, hardware
 from systolab.rtl.kernel.job import Job

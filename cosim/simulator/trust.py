@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.files import read_regular
-from systolab.formats.writing import fill
+from systolab.formats.outside.files import read_regular
+from systolab.formats.outside.writing import fill
 
 __all__ = ["DIGESTS", "check_private", "damage", "load_library", "seal"]
 

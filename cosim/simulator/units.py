@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from systolab.cosim.simulator.build import build_library
 from systolab.formats.codes import Codes
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.hardware.parameters import operand_width
 

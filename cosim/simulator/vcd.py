@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from systolab.formats.writing import write_text
+from systolab.formats.outside.writing import write_text
 
 __all__ = ["PERIOD", "Signal", "Waves", "read", "save_file"]
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from systolab.cosim import children
+from systolab.cosim.processes import children
 from systolab.formats.errors import SystolabError
-from systolab.formats.writing import fill
+from systolab.formats.outside.writing import fill
 
 __all__ = [
     "MISSING",

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from systolab.cosim.terminal.output import put, writing_output
 from systolab.cosim.terminal.shown import Part, Shown, Verdict, text
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 
 __all__ = ["show", "status", "steps"]
 

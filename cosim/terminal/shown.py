@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from systolab.cosim.terminal.table import Table, fold
-from systolab.formats.escape import markup, printable
-from systolab.formats.short import representation
+from systolab.formats.outside.escape import markup, printable
+from systolab.formats.outside.short import representation
 
 __all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
 

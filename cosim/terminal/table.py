@@ -9,7 +9,7 @@ from enum import Enum
 
 from rich.cells import cell_len, chop_cells
 
-from systolab.formats.escape import markup, printable
+from systolab.formats.outside.escape import markup, printable
 
 __all__ = ["Column", "Narrow", "Table", "fold", "headings"]
 

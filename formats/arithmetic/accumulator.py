@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from systolab.formats.choices import integer, shown
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import integer, shown
 from systolab.formats.projection.rounding import Rounding
 
 __all__ = [

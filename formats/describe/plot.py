@@ -12,7 +12,7 @@ import numpy as np
 from systolab.formats.describe.properties import worst_errors
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
-from systolab.formats.writing import replacing
+from systolab.formats.outside.writing import replacing
 
 __all__ = ["plot"]
 

@@ -22,7 +22,6 @@ from systolab.formats.arithmetic.accumulator import (
     AccumulatorLike,
     parse_accumulator,
 )
-from systolab.formats.choices import integer, shown
 from systolab.formats.codes import Codes
 from systolab.formats.engines import (
     blas,
@@ -38,9 +37,10 @@ from systolab.formats.engines.engine import Engine, Result
 from systolab.formats.engines.spec import BINARY64_INTEGERS, Operands, Spec
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import integer, shown
+from systolab.formats.outside.short import representation
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.formats.selfcheck import require_ieee
-from systolab.formats.short import representation
 
 __all__ = ["ENGINES", "DotResult", "accumulator_bits", "choose_engine", "dot", "exact_k"]
 

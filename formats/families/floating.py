@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import frexp, inf, ldexp, nan
 
-from systolab.formats.choices import choice
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import choice
 from systolab.formats.projection.rounding import Saturation
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from systolab.formats.arrays import read_array
-from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
-from systolab.formats.files import read_regular
 from systolab.formats.format import Format
+from systolab.formats.outside.arrays import read_array
+from systolab.formats.outside.choices import shown
+from systolab.formats.outside.files import read_regular
 from systolab.formats.scaling.scaling import ScaleKind, Scaling
 
 __all__ = ["NF4_VALUES", "TableFormat", "load_codebook"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.choices import choice, shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import choice, shown
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.rounding import Rounding
 

@@ -11,11 +11,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from systolab.formats.choices import shown
-from systolab.formats.contained import FAULTS, fault, quiet
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import shown
+from systolab.formats.outside.contained import FAULTS, fault, quiet
 from systolab.formats.registry.validation import validate
 
 __all__ = ["GROUP", "entry_point_families", "instance", "load_file"]

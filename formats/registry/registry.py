@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeAlias, TypedDict
 from weakref import WeakValueDictionary
 
-from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.families.builtin import BUILTIN
 from systolab.formats.families.floating import p3109
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import shown
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.registry.plugins import entry_point_families, instance, load_file
 from systolab.formats.registry.validation import validate

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.choices import shown
 from systolab.formats.codes import Codes
 from systolab.formats.decoding import decoded
 from systolab.formats.errors import SystolabError
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import shown
 from systolab.formats.projection.rounding import Rounding
 
 __all__ = ["validate"]

@@ -8,8 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.outside.choices import choice, integer, shown
 from systolab.formats.projection.projection import binary32_key
 from systolab.formats.scaling.quantization import as_real
 from systolab.formats.scaling.quantizer import Quantizer

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from systolab.formats.choices import shown
 from systolab.formats.codes import Codes, blocked_shape, expand_blocks, split_blocks
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import shown
 from systolab.formats.projection.odd import (
     divide_odd,
     from_integers,

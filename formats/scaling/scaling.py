@@ -8,8 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.choices import choice, integer, shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import choice, integer, shown
 
 __all__ = [
     "ScaleKind",

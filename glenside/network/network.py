@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.short import representation
+from systolab.formats.outside.short import representation
 
 __all__ = ["Attribute", "Layer", "Network", "Shape", "Tensor"]
 

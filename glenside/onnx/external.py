@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, external_data_helper, helper
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.files import open_regular
+from systolab.formats.outside.files import open_regular
 from systolab.glenside.network.limits import ELEMENTS, check_limit, extent
 
 __all__ = ["load"]

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from systolab.formats.errors import Parameter, SystolabError
-from systolab.formats.files import read_regular
+from systolab.formats.outside.files import read_regular
 from systolab.glenside.network.folding import fold
 from systolab.glenside.network.limits import (
     FOLDED_ELEMENTS,

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from systolab import rtl
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import json_text
-from systolab.formats.files import read_regular
-from systolab.formats.writing import write_text
+from systolab.formats.outside.escape import json_text
+from systolab.formats.outside.files import read_regular
+from systolab.formats.outside.writing import write_text
 from systolab.glenside.rules import rulebook
 from systolab.glenside.search.egraph import EGraph
 from systolab.glenside.search.options import Option, explore

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from systolab.formats.escape import printable
 from systolab.formats.families.floating import Specials
 from systolab.formats.format import Format
+from systolab.formats.outside.escape import printable
 from systolab.rtl.codecs.shape import Family, Shape
 
 __all__ = ["closed_decoder"]

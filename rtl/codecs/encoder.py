@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from systolab.formats.escape import printable
 from systolab.formats.format import Format
+from systolab.formats.outside.escape import printable
 from systolab.formats.projection.projection import EncoderTable
 from systolab.formats.projection.rounding import Rounding
 from systolab.rtl.codecs.shape import Family, Shape

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from systolab.formats.arithmetic.accumulator import Float32, Saturate
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import printable
 from systolab.formats.format import Format
+from systolab.formats.outside.escape import printable
 from systolab.rtl.kernel.kernel import Array
 
 __all__ = ["BLOCKS", "Source", "decoder", "element", "encoder", "multiply_add", "passing", "used"]

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from systolab.formats.format import Format
-from systolab.formats.short import representation
-from systolab.formats.writing import write_text
+from systolab.formats.outside.short import representation
+from systolab.formats.outside.writing import write_text
 from systolab.rtl.codecs import Codec, Shape, choose, closed_decoder, closed_encoder
 from systolab.rtl.hardware import handwritten, table_codecs
 from systolab.rtl.hardware.handwritten import Source

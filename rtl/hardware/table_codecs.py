@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from systolab.formats.escape import printable
 from systolab.formats.format import Format
+from systolab.formats.outside.escape import printable
 from systolab.formats.projection.projection import EncoderTable
 from systolab.rtl.hardware.parameters import Parameters, operand_width, operand_words
 

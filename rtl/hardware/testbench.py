@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.codes import Codes
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.rtl.hardware.descriptor import descriptor
 from systolab.rtl.hardware.memory import binary32_words, memory_lines
 from systolab.rtl.hardware.synthesis import NETLIST, SCRIPT, STATISTICS

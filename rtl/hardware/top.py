@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.rtl.hardware.parameters import Parameters
 from systolab.rtl.hardware.ports import Port, ports, scale_ports
 from systolab.rtl.kernel.kernel import MAX_GUARDS, MAX_LOOPS, Array

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from systolab.formats.arithmetic.accumulator import AccumulatorLike, Exact, parse_array_accumulator
-from systolab.formats.choices import shown
 from systolab.formats.errors import Parameter, SystolabError
 from systolab.formats.format import Format
+from systolab.formats.outside.choices import shown
 from systolab.formats.registry.registry import FormatLike, get
 from systolab.rtl.kernel.kernel import Array, parse_array
 

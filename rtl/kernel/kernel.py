@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.arithmetic.accumulator import Exact, parse_accumulator
-from systolab.formats.choices import integer
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import integer
+from systolab.formats.outside.short import representation
 from systolab.formats.registry.registry import get
-from systolab.formats.short import representation
 from systolab.rtl.kernel.modes import Dimension, Mode
 
 if TYPE_CHECKING:

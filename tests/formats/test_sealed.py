@@ -24,7 +24,7 @@ from systolab.formats import (
     SystolabError,
     get,
 )
-from systolab.formats.contained import quiet
+from systolab.formats.outside.contained import quiet
 from systolab.formats.scaling.calibration import Calibration
 
 

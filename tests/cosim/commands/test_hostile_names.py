@@ -20,7 +20,7 @@ import systolab as sl
 from systolab.cosim import cli
 from systolab.cosim.check.report import Coverage, Finding, Report, StageResult
 from systolab.cosim.terminal.console import steps
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 from systolab.glenside.dot import to_dot
 
 NAMES = ("a\r\nverdict identical", "\x1b[31m", "</script>", "\x01", 'b" -> "c', "\\N\\l", "\u202e")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from systolab.cosim.terminal.table import Column, Narrow, Table, fold, headings
-from systolab.formats.escape import printable
+from systolab.formats.outside.escape import printable
 
 LAYERS = Table(
     (

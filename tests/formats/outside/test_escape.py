@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from systolab.formats.escape import json_text, printable, writable, xml_text
+from systolab.formats.outside.escape import json_text, printable, writable, xml_text
 
 TEXT = st.text(st.characters())  # lone surrogates, too
 

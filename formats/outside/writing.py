@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.escape import writable
+from systolab.formats.outside.escape import writable
 
 __all__ = [
     "check_file",

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from systolab.formats import arrays
-from systolab.formats.arrays import read_archive, read_array
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside import arrays
+from systolab.formats.outside.arrays import read_archive, read_array
 from systolab.formats.registry.registry import get
 
 

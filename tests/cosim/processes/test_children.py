@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from systolab.cosim import children
+from systolab.cosim.processes import children
 from systolab.formats.errors import SystolabError
 
 # Starts a shell that starts a sleep: only the group reaches the latter.
 PROGRAM = """
 import sys
-from systolab.cosim import children
+from systolab.cosim.processes import children
 from systolab.cosim.exit_status import guarded
 def work():
     with children.pool(2) as pool:

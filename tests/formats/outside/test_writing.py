@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from systolab.formats import writing
 from systolab.formats.errors import SystolabError
-from systolab.formats.writing import (
+from systolab.formats.outside import writing
+from systolab.formats.outside.writing import (
     check_file,
     check_folder,
     check_new_folder,
@@ -131,7 +131,8 @@ def test_a_reader_meets_the_old_or_the_new(tmp_path: Path) -> None:
 def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     program = (
-        "import sys; from pathlib import Path; from systolab.formats.writing import replacing\n"
+        "import sys; from pathlib import Path\n"
+        "from systolab.formats.outside.writing import replacing\n"
         "with replacing(Path(sys.argv[1])) as stream:\n"
         "    stream.write(b'half'); stream.flush(); print(flush=True); sys.stdin.read()\n"
     )
@@ -177,7 +178,7 @@ def test_what_is_no_regular_file_is_written_to_directly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_an_open_file_is_written_on(tmp_path: Path, path: str) -> None:
     program = (
-        "import sys; from pathlib import Path; from systolab.formats import writing\n"
+        "import sys; from pathlib import Path; from systolab.formats.outside import writing\n"
         "print('before', flush=True); writing.check_file(Path(sys.argv[1]))\n"
         "writing.write_text(Path(sys.argv[1]), 'file\\n'); print('after')\n"
     )
@@ -239,7 +240,7 @@ def test_outputs_are_checked_without_a_trace(tmp_path: Path) -> None:
 def test_rights_are_respected() -> None:
     program = (
         "import os, sys; from pathlib import Path\n"
-        "from systolab.formats.writing import check_file\n"
+        "from systolab.formats.outside.writing import check_file\n"
         "os.setgroups([]); os.setuid(65534)\n"
         "for name in sys.argv[1:]:\n"
         "    try: check_file(Path(name))\n"

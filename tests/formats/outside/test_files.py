@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from systolab.formats.errors import SystolabError
-from systolab.formats.files import open_regular, read_regular
+from systolab.formats.outside.files import open_regular, read_regular
 
 WHAT = "Thing 'x'"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TextIO
 
-from systolab.formats.choices import shown
 from systolab.formats.errors import SystolabError
+from systolab.formats.outside.choices import shown
 
 __all__ = ["FAULTS", "contained", "contained_method", "fault", "quiet"]
 

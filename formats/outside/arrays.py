@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import Parameter, SystolabError
-from systolab.formats.files import open_regular
+from systolab.formats.outside.files import open_regular
 
 __all__ = ["LIMIT", "read_archive", "read_array"]
 

@@ -1,0 +1,1 @@
+"""Programs that we start, and that end when we do."""
