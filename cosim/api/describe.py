@@ -23,8 +23,8 @@ SAMPLES = (0.0, -0.0, 0.1, 1.0, 1.5, -2.7, 100.0, float("inf"), float("nan"))
 _REDUCTION = 512
 
 OPTIONS = """\
-A format is spelt family[:parameter,...][,option=value,...], for example
-posit:8,2 or e4m3fn:saturation=none or int:8,rounding=stochastic,seed=7.
+A format is spelt family[:item,...]: its parameters, then option=value. Some are
+posit:8,2 and e4m3fn:saturation=none and int:8,rounding=stochastic,seed=7.
 Options of every format:
   rounding    nearest-even, nearest-away, toward-zero, up, down, odd, stochastic
   saturation  finite, propagate (infinities stay), none (gives infinity or NaN)
@@ -196,10 +196,7 @@ class FormatList(Shown):
 
     def parts(self) -> list[Part]:
         """The table, and how formats are spelt."""
-        rows = [
-            (f"{f.name}:{f.parameters}" if f.parameters else f.name, f.example, f.summary)
-            for f in self.families
-        ]
+        rows = [(_spelling(f), f.example, f.summary) for f in self.families]
         return [
             Table(
                 (*headings(("format", "example")), Column("what it is", narrow=Narrow.WRAP)), rows
@@ -217,3 +214,10 @@ def list_formats() -> FormatList:
     ['posit:8,2']
     """
     return FormatList(families())
+
+
+def _spelling(family: Family) -> str:
+    """How a family is written: optional parameters stand in brackets with their colon."""
+    if family.parameters.startswith("["):
+        return f"{family.name}[:{family.parameters[1:]}"
+    return f"{family.name}:{family.parameters}" if family.parameters else family.name

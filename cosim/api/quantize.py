@@ -25,6 +25,7 @@ from systolab.formats.scaling.quantization import as_real
 __all__ = ["LossReport", "dot", "fake_quantize", "loss", "quantize"]
 
 _BARS = 16
+_HISTOGRAM = "codes by their values, before the scale, and how often each occurs:"
 _BAR_WIDTH = 38  # a line of the histogram fits 80 columns
 
 
@@ -166,7 +167,12 @@ class LossReport(Shown):
 
     def parts(self) -> list[Part]:
         """Facts, and how often the codes occur."""
-        return [Facts(self.facts(), 12), "", self.histogram()]
+        return [
+            Facts(self.facts(), 12),
+            "",
+            _HISTOGRAM,
+            self.histogram(),
+        ]
 
     def facts(self) -> list[tuple[str, str]]:
         """Labels and values."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 from xml.etree import ElementTree
 
-from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
+from systolab.cosim.terminal.shown import CommandLine, Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.outside.escape import printable, xml_text
 
@@ -46,7 +46,7 @@ class Finding:
         """The finding as parts of a report."""
         rows = [*self.details, *self.files]
         if self.command:
-            rows.append(("reproduce", self.command))
+            rows.append(("reproduce", CommandLine(self.command)))
         width = max((len(label) for label, _ in rows), default=0)
         facts = Facts([(f"  {label}", text) for label, text in rows], width + 4)
         return [printable(self.summary), *([facts] if rows else [])]

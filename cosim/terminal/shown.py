@@ -11,7 +11,13 @@ from systolab.cosim.terminal.table import Table, fold
 from systolab.formats.outside.escape import markup, printable
 from systolab.formats.outside.short import representation
 
-__all__ = ["Facts", "Part", "Shown", "Verdict", "text"]
+__all__ = ["CommandLine", "Facts", "Part", "Shown", "Verdict", "text"]
+
+
+class CommandLine(str):
+    """What a shell is given: folded, its lines end in a backslash, so that it can be pasted."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,11 @@ class Facts:
         lines = []
         for label, text in self.rows:
             line = printable(f"{label:<{self.indent}}{text}")
-            lines += fold(line, width, " " * self.indent)
+            parts = fold(line, width, " " * self.indent)
+            if isinstance(text, CommandLine) and width is not None and len(parts) > 1:
+                parts = fold(line, width - 2, " " * self.indent)
+                parts = [f"{part} \\" for part in parts[:-1]] + parts[-1:]
+            lines += parts
         return "\n".join(lines)
 
     def html(self) -> str:

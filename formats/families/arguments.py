@@ -47,7 +47,8 @@ class Arguments:
         if len(self.parameters) != len(names):
             wanted = " and ".join(names) if names else "nothing"
             raise SystolabError(
-                f"Parameters of {self.spec!r} must be {wanted}, not {','.join(self.parameters)!r}"
+                f"Parameters of {self.spec!r} must be {wanted}, "
+                f"not {','.join(self.parameters)!r}; 'systolab formats' says what they are"
             )
         return tuple(map(self._integer, names, self.parameters))
 

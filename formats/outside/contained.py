@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "contained", "contained_method", "fault", "quiet"]
 #: What an author's code may end with; an interrupt is the user's own.
 FAULTS = (Exception, SystemExit)
 
-_OURS = Path(__file__).resolve().parents[1]
+_OURS = Path(__file__).resolve().parents[2]
 _FOLDERS = tuple(_OURS / name for name in ("formats", "rtl", "glenside", "cosim"))
 _LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 

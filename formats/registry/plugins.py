@@ -56,7 +56,8 @@ def load_file(path: str, class_name: str, arguments: Arguments) -> Format:
     """
     if not class_name.isidentifier():
         raise SystolabError(
-            f"Format from a file must be spelt {path}:ClassName, not {path}:{class_name}"
+            f"Format from a file must be spelt {path}:ClassName, "
+            f"not {':'.join(filter(None, (path, class_name)))}"
         )
     module = _module(path)
     factory = getattr(module, class_name, None)

@@ -1,8 +1,9 @@
 """Formats by name: ``get("adaptivfloat:8,3")``.
 
-A spelling is ``family[:parameter,...][,option=value,...]`` and means the same in Python and on the
-command line. Every format takes the options ``rounding``, ``saturation``, ``seed``, ``scale``,
-``rule`` and ``block``; families may add their own. ``path/to/mine.py:MyFormat`` is a family too.
+A spelling is ``family[:item,...]``, parameters before ``option=value``, and means the same in
+Python and on the command line. Every format takes the options ``rounding``, ``saturation``,
+``seed``, ``scale``, ``rule`` and ``block``; families may add their own. A class of a file,
+``path/to/mine.py:MyFormat``, is a family too.
 """
 
 from __future__ import annotations
@@ -90,9 +91,10 @@ def get(spec: FormatLike) -> Format:
     array([1.3125, 0.    ])
 
     Args:
-        spec: ``"family[:parameter,...][,option=value,...]"``, where the family is a built-in one,
-            that of an installed plug-in, or ``file.py:ClassName``, a file that is executed. Or
-            an instance of a class that derives from ``systolab.Format``, or such a class.
+        spec: ``"family[:item,...]"``, parameters before ``option=value``, where the family is a
+            built-in one, that of an installed plug-in, or ``file.py:ClassName``, a file that is
+            executed. Or an instance of a class that derives from ``systolab.Format``, or such a
+            class.
 
     Returns:
         The format; its ``name`` is the canonical spelling. An instance is returned as it is.
@@ -156,8 +158,8 @@ def _p3109(spec: str) -> Format:
         known = sorted(_known())
         hint = _elsewhere(spec) or _in_a_file(spec) or meant(head.partition(",")[0], known)
         raise SystolabError(
-            f"Format family must be one of the known ones, not {head!r}{hint} "
-            f"(known: {', '.join(known)})"
+            f"Format family must be one of the known ones, not {shown(head)}{hint}"
+            f"{'' if hint.endswith('?') else ';'} 'systolab formats' lists them"
         )
     arguments = Arguments(spec, rest.split(",") if rest else ())
     arguments.integers()

@@ -97,7 +97,7 @@ def test_quantize(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert facts["sqnr_db"] == pytest.approx(sqnr)
     assert facts["max_error"] == np.abs(error).max()
     assert facts["clipped"] == 0
-    bars = [line.split() for line in text.split("\n\n")[1].splitlines()]
+    bars = [line.split() for line in text.split("\n\n")[1].splitlines()[1:]]
     assert sum(int(bar[3]) for bar in bars) == x.size
 
 

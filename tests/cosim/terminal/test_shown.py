@@ -10,7 +10,7 @@ import pytest
 
 import systolab as sl
 from systolab.cosim.check.report import Finding
-from systolab.cosim.terminal.shown import Facts, Part, Shown, Verdict, text
+from systolab.cosim.terminal.shown import CommandLine, Facts, Part, Shown, Verdict, text
 from systolab.cosim.terminal.table import Table, headings
 from tests.cosim.runs import MODEL
 
@@ -105,6 +105,14 @@ def test_what_a_finding_says_hangs_below_its_label() -> None:
 
 def test_text_of_a_width() -> None:
     wide = Facts([("label", "one two three four five")], 8)
+    pasted = Facts([("again", CommandLine("systolab check int:4 --array 2x2 --quick"))], 8)
+    folded = pasted.text(24)
+    assert folded.split("\n") == [
+        "again   systolab check \\",
+        "        int:4 --array \\",
+        "        2x2 --quick",
+    ]
+    assert "\\" not in pasted.text()
     assert wide.text(20).splitlines() == ["label   one two", "        three four", "        five"]
 
 
