@@ -34,8 +34,8 @@ DEFECT = 70  # EX_SOFTWARE of sysexits.h
 _TERMINATED = {signal.SIGHUP: "the terminal is gone", signal.SIGTERM: "terminated"}
 
 
-class _TerminatedError(BaseException):
-    """A signal asks us to end; no handler of exceptions may take it for something else."""
+class _TerminatedError(KeyboardInterrupt):
+    """A signal asks us to end; who lets an interrupt pass lets this pass."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number)
@@ -69,11 +69,13 @@ def _worked(work: Callable[[], int]) -> int:
         return _say(f"error: {_refusal(error)}", UNUSABLE)
     except MemoryError as error:
         return _say(f"error: Memory must suffice, it does not{_after(error)}", UNUSABLE)
-    except KeyboardInterrupt:
-        return _say("interrupted", 128 + signal.SIGINT)
     except _TerminatedError as error:
         return _say(_TERMINATED[error.number], 128 + error.number)
-    except Exception as error:
+    except KeyboardInterrupt:
+        return _say("interrupted", 128 + signal.SIGINT)
+    except SystemExit:
+        raise
+    except BaseException as error:
         cause = _refused(error)
         if cause is not None:
             return _say(f"error: {_refusal(cause)}", UNUSABLE)
@@ -113,7 +115,7 @@ def _say(text: str, status: int) -> int:
     return status
 
 
-def _defect(error: Exception) -> str:
+def _defect(error: BaseException) -> str:
     """What to say of an unexpected exception, whose report is in a file."""
     what = f"defect: {type(error).__name__}{_after(error)}"
     try:
@@ -122,7 +124,7 @@ def _defect(error: Exception) -> str:
         return f"{what}; no report of it could be written{_after(second)}"
 
 
-def _report(error: Exception) -> Path:
+def _report(error: BaseException) -> Path:
     """Write a report into the cache, or where temporary files are."""
     import platform
     import tempfile

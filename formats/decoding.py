@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
 from systolab.formats.outside.choices import shown
-from systolab.formats.outside.contained import FAULTS, fault, quiet
+from systolab.formats.outside.contained import PASSING, fault, quiet
 
 __all__ = ["decoded"]
 
@@ -36,9 +36,9 @@ def decoded(fmt: _Decoder, codes: Iterable[int]) -> NDArray[np.float64]:
             for code in codes:
                 value: Any = fmt.decode(code)
                 values.append(value if type(value) is float else _number(fmt.name, code, value))
-        except SystolabError:
+        except PASSING:
             raise
-        except FAULTS as error:
+        except BaseException as error:
             raise SystolabError(
                 f"decode({code:#x}) of {fmt.name} must return a number, not raise {fault(error)}"
             ) from error

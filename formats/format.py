@@ -35,6 +35,7 @@ from systolab.formats.projection.projection import (
 )
 from systolab.formats.projection.rounding import Rounding, Saturation
 from systolab.formats.projection.stochastic import random_words
+from systolab.formats.read_only import read_only
 from systolab.formats.scaling import quantization
 from systolab.formats.scaling.scaling import ScaleKind, ScaleRule, Scaling, as_scales, magnitudes
 from systolab.formats.sealed import Sealed, require_own
@@ -119,9 +120,7 @@ class Format(Sealed):
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """The values of all codes, shape [2^bits]."""
-        table = decoded(self, range(1 << self.bits))
-        table.flags.writeable = False
-        return table
+        return read_only(decoded(self, range(1 << self.bits)))
 
     @cached_property
     def codebook(self) -> Codebook:

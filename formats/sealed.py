@@ -19,6 +19,7 @@ import numpy as np
 
 from systolab.formats.errors import SystolabError
 from systolab.formats.outside.choices import integer, shown
+from systolab.formats.read_only import read_only
 from systolab.formats.switches import Switches
 
 __all__ = ["Sealed", "require_own"]
@@ -84,7 +85,12 @@ class Sealed(metaclass=_Sealing):
         return {name: _thawed(value) for name, value in self._definition.items()}
 
     def __setstate__(self, definition: Mapping[str, Any]) -> None:
-        """Become what the definition says, as a copy or out of a pickle."""
+        """Become what the definition says, as a copy or out of a pickle.
+
+        Raises:
+            SystolabError: it is something already.
+        """
+        self._require_unsealed("__setstate__")
         _define(self, definition)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -209,10 +215,7 @@ def _is_computed(cls: type, name: str) -> bool:
 def _frozen(value: Any) -> Any:
     """A copy that cannot be changed, of arrays and of Python's own containers."""
     if isinstance(value, np.ndarray):
-        if value.flags.writeable or value.base is not None:
-            value = value.copy()
-            value.flags.writeable = False
-        return value
+        return read_only(value)
     kind = type(value)
     if kind in (list, tuple):
         return tuple(_frozen(item) for item in value)

@@ -12,6 +12,7 @@ from systolab.cosim.simulator.cache import CachedBuild
 from systolab.cosim.terminal.shown import Part, Shown
 from systolab.cosim.terminal.table import Column, Narrow, Table
 from systolab.formats.errors import Parameter, SystolabError
+from systolab.formats.outside.choices import shown
 
 __all__ = ["CacheReport", "cache"]
 
@@ -97,8 +98,8 @@ def cache(*, prune: float | None = None) -> CacheReport:
     """
     removed, freed = None, 0
     if prune is not None:
-        if not prune >= 0:
-            raise SystolabError(Parameter("prune"), f" must be at least 0 days, not {prune}")
+        if not isinstance(prune, int | float) or not prune >= 0:
+            raise SystolabError(Parameter("prune"), f" must be at least 0 days, not {shown(prune)}")
         removed, freed = builds_on_disk.prune(prune * _DAY)
     builds = tuple(builds_on_disk.cached_builds())
     return CacheReport(builds_on_disk.cache_directory(), builds, removed, freed)

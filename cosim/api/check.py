@@ -167,6 +167,6 @@ def _machine(
 
 
 def _names(stages: Collection[str] | None) -> Collection[str] | None:
-    if isinstance(stages, str):
+    if isinstance(stages, str) or not isinstance(stages, Collection | None):
         raise SystolabError(Parameter("stages"), f" must be a list of names, not {stages!r}")
     return stages

@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile and print."""
-    options.check_outputs({"--json": args.json, "--dot": args.dot}, {"--knowledge": args.knowledge})
+    options.check_outputs(
+        {"--json": args.json, "--dot": args.dot},
+        {"--knowledge": args.knowledge},
+        inputs=[args.model],
+    )
     options.require_text(args.json, "--explain", args.explain is not None)
     with status("compile"):
         report = map_network(

@@ -8,6 +8,7 @@ go; ``-`` as a file is standard output. What is to be written is checked before 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -125,6 +126,7 @@ def check_outputs(
     texts: Mapping[str, Path | None],
     files: Mapping[str, Path | None] = MappingProxyType({}),
     folders: Mapping[str, Path | None] = MappingProxyType({}),
+    inputs: Sequence[str | Path | None] = (),
 ) -> None:
     """See before the work that what is asked for can be written.
 
@@ -132,9 +134,11 @@ def check_outputs(
         texts: file by option; ``-`` is standard output, which has room for one.
         files: the same of what standard output cannot take.
         folders: folder by option.
+        inputs: files that are read, which no output may replace.
 
     Raises:
-        SystolabError: something cannot be written, or two options name the same.
+        SystolabError: something cannot be written, two options name the same, or an output is an
+            input.
     """
     for kind, outputs in (("file", files), ("folder", folders)):
         for option, path in outputs.items():
@@ -149,10 +153,20 @@ def check_outputs(
             raise SystolabError(
                 f"Options {other} and {option} must name different files, not {path} both"
             )
+        if any(given is not None and _same(path, given) for given in inputs):
+            raise SystolabError(f"Option {option} must not name what is read, {path}: it is kept")
         if option in folders:
             check_folder(path)
         elif path != _STDOUT:
             check_file(path)
+
+
+def _same(one: Path, other: str | Path) -> bool:
+    """Whether two names are of one file that exists."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
 
 
 def answer(

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise and report."""
-    options.check_outputs({"--json": args.json}, {"--out": args.out})
+    options.check_outputs({"--json": args.json}, {"--out": args.out}, inputs=[args.file])
     report = loss(
         _load(args.file),
         args.format,

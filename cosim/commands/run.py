@@ -90,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
         SystolabError: an argument cannot be used, or no layer ran on the array: the report is
             printed, and is no proof of anything.
     """
-    options.check_outputs({"--json": args.json}, folders={"--out": args.out})
+    options.check_outputs(
+        {"--json": args.json}, folders={"--out": args.out}, inputs=[args.model, args.data]
+    )
     if args.out is not None:
         check_new_folder(args.out)
     with steps() as step:

@@ -10,7 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from systolab.cosim.coverage.counted import Counted
+from systolab.formats.format import Format
 from systolab.rtl.hardware.hardware import Hardware
 from systolab.rtl.kernel.kernel import MAX_LOOPS
 
@@ -28,6 +31,7 @@ class Reason:
         why: the reason, a clause.
         first: lowest bit that it is about, of a machine's sources.
         beyond: the bit above the highest one.
+        lane: bits of a lane, where a signal is one lane behind the other: the bounds are a lane's.
         scope: pattern of instances.
         when: the machines that it holds for.
     """
@@ -37,6 +41,7 @@ class Reason:
     why: str
     first: Callable[[Hardware], int] = lambda _: 0
     beyond: Callable[[Hardware], int] = lambda _: 1 << 30
+    lane: int = 1 << 30
     scope: str = ".*"
     when: Callable[[Hardware], bool] = lambda _: True
 
@@ -50,7 +55,7 @@ class Reason:
             text = hardware.files[item.file].splitlines()[item.line - 1].strip()
             return re.fullmatch(self.what, f"line:{text}") is not None
         name, bit = split(item.signal)
-        inside = self.first(hardware) <= bit < self.beyond(hardware)
+        inside = self.first(hardware) <= bit % self.lane < self.beyond(hardware)
         return inside and re.fullmatch(self.what, name) is not None
 
 
@@ -105,7 +110,20 @@ def _trailing(hardware: Hardware) -> int:
     return _padded(hardware) - min(_SIGNIFICAND, hardware.parameters.acc_bits - 2)
 
 
-_SIGNIFICAND = 24  # bits of a binary32's
+def _float32(hardware: Hardware) -> bool:
+    return hardware.parameters.float32
+
+
+def _zeros(fmt: Format) -> int:
+    """Low bits that are zero in the binary32 of every value of a format."""
+    values = fmt.values[np.isfinite(fmt.values) & (fmt.values != 0)].astype(np.float32)
+    fractions = int(np.bitwise_or.reduce(values.view(np.uint32) | np.uint32(1 << _FRACTION)))
+    return (fractions & -fractions).bit_length() - 1
+
+
+_BINARY32 = 32  # bits
+_FRACTION = 23  # bits of a binary32's
+_SIGNIFICAND = 24  # with the one before the point
 _LONG_RUN = 14  # cycles, and stalled ones, of the longest runs: at least 2 to this power
 _LARGE = 15  # codes of the largest memory: at least 2 to this power
 _MANY = 17  # outer iterations of the longest kernel: fewer than 2 to this power
@@ -224,6 +242,39 @@ REASONS = (
         r"(addend|chain_[dq]|done_[dq]|hold_[dq])(\[.*)?",
         "a block-scaled array runs kernels of one mode only",
         when=_scaled,
+    ),
+    Reason(
+        "act_decoder|core|mac|mesh|mesh_pe|pe",
+        r"operand_o|a_operand(_q)?|act(_[ioq])?|pass_q",
+        "an activation is a binary32, and these bits are zero in all of the format's",
+        beyond=lambda hardware: _zeros(hardware.array.act),
+        lane=_BINARY32,
+        when=_float32,
+    ),
+    Reason(
+        "weight_decoder|core|mac|mesh|mesh_pe|pe",
+        r"operand_o|w_operand(_q)?|weight(_[ioq])?|shadow_q",
+        "a weight is a binary32, and these bits are zero in all of the format's",
+        beyond=lambda hardware: _zeros(hardware.array.weight),
+        lane=_BINARY32,
+        when=_float32,
+    ),
+    Reason(
+        "mac",
+        "product",
+        "a product of short significands is short: low bits are zero",
+        beyond=lambda hardware: max(
+            0,
+            _zeros(hardware.array.act) + _zeros(hardware.array.weight) - _FRACTION,
+        ),
+        when=_float32,
+    ),
+    Reason(
+        "mesh_pe",
+        "sum",
+        "the first row of processing elements adds to zero",
+        beyond=lambda hardware: _BINARY32 * hardware.array.cols,
+        when=_float32,
     ),
     Reason(
         "out_encoder",

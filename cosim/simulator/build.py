@@ -311,9 +311,10 @@ def _tools() -> _Tools:
     if compiler is None:
         raise SystolabError(
             f"C++ compiler must be installed and on PATH to build the array's model, "
-            f"not missing ('{name}'): for example apt install g++ make"
+            f"not missing ('{name}'): for example apt install g++ make; CXX names one program, "
+            "without options"
         )
-    return _tool_versions(compiler)
+    return _tool_versions(os.path.abspath(compiler))  # tools run in folders of their own
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from systolab.formats.engines.spec import units
 from systolab.formats.format import Format
+from systolab.formats.read_only import read_only
 
 __all__ = ["limb_width", "limbs", "special_marks", "units32", "units64", "values32", "values64"]
 
@@ -69,7 +70,7 @@ def limbs(fmt: Format, count: int) -> tuple[tuple[int, NDArray[np.float64]], ...
         upper = np.floor(np.ldexp(rest, -width))  # exact: few significant bits
         parts.append(sign * (rest - np.ldexp(upper, width)) + 0.0)
         rest = upper
-    return tuple((i * width, _frozen(part)) for i, part in enumerate(parts))
+    return tuple((i * width, read_only(part)) for i, part in enumerate(parts))
 
 
 def limb_width(fmt: Format, count: int) -> int:
@@ -80,9 +81,4 @@ def limb_width(fmt: Format, count: int) -> int:
 def _padded(table: NDArray[_Real], fmt: Format) -> NDArray[_Real]:
     full = np.zeros(256 if fmt.bits <= 8 else 65536, dtype=table.dtype)
     full[: len(table)] = table
-    return _frozen(full)
-
-
-def _frozen(table: NDArray[_Real]) -> NDArray[_Real]:
-    table.flags.writeable = False
-    return table
+    return read_only(full)

@@ -67,10 +67,9 @@ def read_array(path: str | Path, what: str | Parameter) -> NDArray[Any]:
             holds objects or records.
     """
     with open_regular(path, what, LIMIT) as file:
-        head = file.read(len(_ZIP_MAGIC))
-        if head == _ZIP_MAGIC:
-            raise SystolabError(what, " must hold one array, not an archive of several")
         try:
+            if file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC:
+                raise SystolabError(what, " must hold one array, not an archive of several")
             file.seek(0)
             return _read(file, os.fstat(file.fileno()).st_size, "it")
         except MemoryError as error:

@@ -23,7 +23,10 @@ def shown(value: object) -> str:
     >>> shown("9" * 99)
     "'9999999999999999999999999999999999999999999999999999999 ..."
     """
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an author's own object
+        text = f"an object of the class {type(value).__name__}"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..."
 
 

@@ -16,10 +16,10 @@ from typing import Any, TextIO
 from systolab.formats.errors import SystolabError
 from systolab.formats.outside.choices import shown
 
-__all__ = ["FAULTS", "contained", "contained_method", "fault", "quiet"]
+__all__ = ["PASSING", "contained", "contained_method", "fault", "quiet"]
 
-#: What an author's code may end with; an interrupt is the user's own.
-FAULTS = (Exception, SystemExit)
+#: What goes through an author's code: what it refuses itself, and the user's own interrupt.
+PASSING = (SystolabError, KeyboardInterrupt)
 
 _OURS = Path(__file__).resolve().parents[2]
 _FOLDERS = tuple(_OURS / name for name in ("formats", "rtl", "glenside", "cosim"))
@@ -72,9 +72,9 @@ def contained(rule: str) -> Iterator[None]:
     with quiet():
         try:
             yield
-        except SystolabError:
+        except PASSING:
             raise
-        except FAULTS as error:
+        except BaseException as error:
             raise SystolabError(f"{rule}, not raise {fault(error)}") from error
 
 
@@ -109,7 +109,10 @@ def fault(error: BaseException) -> str:
     >>> fault(KeyError("a"))
     "KeyError: 'a'"
     """
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # the author's own exception, whose text is code as well
+        text = ""
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, SyntaxError):  # whose text says where
         return said

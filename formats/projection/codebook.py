@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from systolab.formats.errors import SystolabError
+from systolab.formats.read_only import read_only
 
 __all__ = ["Codebook", "Neighbours"]
 
@@ -52,8 +53,8 @@ class Codebook:
 
     def __post_init__(self) -> None:
         """Make the arrays as immutable as the format they belong to."""
-        for array in (self.values, self.points, self.codes):
-            array.flags.writeable = False
+        for name in ("values", "points", "codes"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @classmethod
     def from_values(

@@ -16,6 +16,7 @@ from systolab.formats.errors import SystolabError
 from systolab.formats.outside.choices import choice, shown
 from systolab.formats.projection.codebook import Codebook, Neighbours
 from systolab.formats.projection.rounding import Rounding
+from systolab.formats.read_only import read_only
 
 __all__ = [
     "EncoderTable",
@@ -65,7 +66,8 @@ class EncoderTable:
 
     def __post_init__(self) -> None:
         """Make the arrays as immutable as the format they belong to."""
-        self.keys.flags.writeable = self.codes.flags.writeable = False
+        object.__setattr__(self, "keys", read_only(self.keys))
+        object.__setattr__(self, "codes", read_only(self.codes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,8 @@ class Projection:
 
     def __post_init__(self) -> None:
         """Make the arrays as immutable as the format they belong to."""
-        self.bounds.flags.writeable = self.codes.flags.writeable = False
+        object.__setattr__(self, "bounds", read_only(self.bounds))
+        object.__setattr__(self, "codes", read_only(self.codes))
 
     def encode64(self, x: NDArray[np.float64]) -> NDArray[np.uint16]:
         """Project binary64 values, each rounded once.

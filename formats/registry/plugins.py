@@ -15,7 +15,7 @@ from systolab.formats.errors import SystolabError, meant
 from systolab.formats.families.arguments import Arguments, Family
 from systolab.formats.format import Format
 from systolab.formats.outside.choices import shown
-from systolab.formats.outside.contained import FAULTS, fault, quiet
+from systolab.formats.outside.contained import PASSING, fault, quiet
 from systolab.formats.registry.validation import validate
 
 __all__ = ["GROUP", "entry_point_families", "instance", "load_file"]
@@ -35,9 +35,9 @@ def _maker(point: EntryPoint) -> Callable[[Arguments], Format]:
         try:
             with quiet():
                 factory = point.load()
-        except SystolabError:
+        except PASSING:
             raise
-        except FAULTS as error:
+        except BaseException as error:
             raise SystolabError(
                 f"Format plug-in {point.name!r} ({point.value}) cannot be loaded: {fault(error)}"
             ) from error
@@ -88,12 +88,12 @@ def _module(path: str) -> ModuleType:
     try:
         with quiet():
             found.loader.exec_module(module)
-    except FAULTS as error:
+    except BaseException as error:
         if before is None:
             sys.modules.pop(name, None)
         else:
             sys.modules[name] = before
-        if isinstance(error, SystolabError):
+        if isinstance(error, PASSING):
             raise
         raise SystolabError(f"Format file {path} cannot be executed: {fault(error)}") from error
     return module
@@ -133,9 +133,9 @@ def instance(factory: Callable[..., object], name: str, parameters: Sequence[int
     try:
         with quiet():
             made = factory(*parameters)
-    except SystolabError:
+    except PASSING:
         raise
-    except FAULTS as error:
+    except BaseException as error:
         raise SystolabError(f"Format {name} cannot be made: {fault(error)}") from error
     if not isinstance(made, Format):
         raise SystolabError(

@@ -13,7 +13,7 @@ from systolab.formats.outside.choices import choice, integer, shown
 from systolab.formats.projection.projection import binary32_key
 from systolab.formats.scaling.quantization import as_real
 from systolab.formats.scaling.quantizer import Quantizer
-from systolab.formats.scaling.scaling import ScaleKind
+from systolab.formats.scaling.scaling import ScaleKind, Scaling
 
 __all__ = ["PERCENT", "Calibration", "CalibrationMethod"]
 
@@ -119,12 +119,17 @@ class Calibration:
             SystolabError: the format is block-scaled, there is no such method, or ``percent`` is
                 out of range.
         """
+        if not isinstance(getattr(fmt, "scaling", None), Scaling):
+            raise SystolabError(
+                f"Calibration must be of a Format, not {shown(fmt)}: systolab.format gives one"
+            )
         if fmt.scaling.block is not None:
             raise SystolabError(
                 f"Calibration must be of a format with one scale per tensor or channel, not of "
                 f"{fmt.name}: its block scales follow the data"
             )
-        if not isinstance(percent, int | float) or not 0 < percent <= 100:
+        number = isinstance(percent, int | float | np.number) and not isinstance(percent, bool)
+        if not number or not 0 < percent <= 100:
             raise SystolabError(
                 Parameter("percent"), f" must be above 0 and up to 100, not {shown(percent)}"
             )

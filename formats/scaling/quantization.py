@@ -72,7 +72,7 @@ def as_real(x: ArrayLike) -> Real:
         raise SystolabError(f"Data must be an array of real numbers: {error}") from None
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
         return Real(array.astype(np.float32))
-    if array.dtype == np.float64 and isinstance(x, list | tuple) and (np.abs(array) > 2**53).any():
+    if array.dtype == np.float64 and isinstance(x, list | tuple) and (np.abs(array) >= 2**53).any():
         array = np.asarray(x, dtype=np.object_)  # there may be integers among the floats
     if array.dtype.kind == "O":
         return Real(*from_objects(array))
@@ -103,7 +103,9 @@ def require_decided(
     if fmt.projector.trailing_zeros > _SCALE_BITS:
         return
     for toward in (-np.inf, np.inf):
-        differs = x.inexact & (encode(np.nextafter(x.values, toward)) != codes)
+        with np.errstate(over="ignore"):
+            beside = np.nextafter(x.values, toward)
+        differs = x.inexact & (encode(beside) != codes)
         if differs.any():
             raise SystolabError(
                 f"Data must be binary64 beside the thresholds of {fmt.name}, not longer numbers "

@@ -21,6 +21,7 @@ __all__ = [
     "magnitudes",
 ]
 
+_MAX_BLOCK = 1 << 16  # elements; the longest loop of the machine
 _SMALLEST = 2.0**-126
 _SMALLEST_EXPONENT = -127  # of E8M0
 _OVERFLOW = 2.0**128 - 2.0**103  # the first number that binary32 rounds to an infinity
@@ -68,7 +69,7 @@ class Scaling:
         object.__setattr__(self, "kind", choice("Scale", ScaleKind, self.kind))
         object.__setattr__(self, "rule", choice("Rule of scales", ScaleRule, self.rule))
         if self.block is not None:
-            object.__setattr__(self, "block", integer("Block size", self.block, 1))
+            object.__setattr__(self, "block", integer("Block size", self.block, 1, _MAX_BLOCK))
 
     @classmethod
     def of(cls, given: Scaling | str) -> Scaling:

@@ -17,7 +17,7 @@ __all__ = ["Dimensions", "Dims", "spelt"]
 Dims: TypeAlias = Mapping[str, int] | str
 
 # What exporters call a batch; a size that they know nothing of is "unk__1" or "?".
-_BATCH = re.compile(r"n|b|bs|.*batch.*|unk__\d+|none|\?", re.IGNORECASE)
+_BATCH = re.compile(r"n|b|bs|(?!.*(seq|len|time)).*batch.*|unk__\d+|none|\?", re.IGNORECASE)
 _SIZE = re.compile(r"[0-9]{1,10}")
 
 # Operators behind which the first dimension of a tensor is no longer that of their first input.

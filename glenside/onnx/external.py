@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,8 @@ def _read(tensor: TensorProto, root: Path) -> bytes:
     if not inside:
         raise SystolabError(f"{what} must lie in the model's folder, not at '{location}'")
     with open_regular(target, f"{what} at '{location}'", _FILE_LIMIT) as file:
-        file.seek(offset or 0)
+        start = min(offset or 0, os.fstat(file.fileno()).st_size)
+        file.seek(start)
         content = file.read(size)
     if len(content) < size:
         raise SystolabError(f"{what} at '{location}' must have {size} bytes, not {len(content)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -231,3 +233,45 @@ def test_methods_of_calibration_may_be_spelt(method: CalibrationMethod) -> None:
     largest = Calibration(INT8)
     largest.observe(x)
     assert (scales[0] == float(largest.scale())) is (method is CalibrationMethod.MAX)
+
+
+def test_what_is_made_of_a_format_cannot_be_made_writable() -> None:
+    fmt = get("e4m3fn")
+    tables = (fmt.values, fmt.codebook.points, fmt.projection.bounds, fmt.projection.codes)
+    for table in tables:
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            table.flags.writeable = True
+    with pytest.raises(SystolabError, match="must not be changed"):
+        fmt.__setstate__({"bits": 4})
+
+
+def test_integers_among_floats_are_rounded_once() -> None:
+    fmt = get("bfloat16:rounding=up")
+    alone = int(fmt.encode(np.array([2**53 + 1]))[0])
+    assert fmt.encode([2**53 + 1, 0.5]).tolist()[0] == alone == 23041
+
+
+def test_nothing_is_printed_about_numbers_beyond_binary64() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        get("lns:8,3").encode([10**400])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Calibration("int:8", "mse"), "Calibration must be of a Format, not 'int:8': sys"),  # type: ignore[arg-type]
+        (lambda: Calibration(INT8, "percentile", True), "percent must be above 0 and up to 100"),
+        (lambda: get("int:8,block=65537"), "Block size must be from 1 to 65536, not 65537"),
+        (lambda: sl.check(INT8, stages=5), "stages must be a list of names, not 5"),  # type: ignore[arg-type]
+        (lambda: sl.cache(prune="x"), "prune must be at least 0 days, not 'x'"),  # type: ignore[arg-type]
+    ],
+)
+def test_neighbours_of_wrong_arguments(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(SystolabError) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+def test_a_percentage_may_be_a_number_of_numpy() -> None:
+    Calibration(INT8, "percentile", percent=np.float32(99))  # type: ignore[arg-type]

@@ -283,7 +283,7 @@ def test_switches_take_the_command_lines_spelling(switch: str, value: str, membe
         ({"rule": "up"}, "Rule of scales must be one of floor, ceil, even, rceil, not 'up'"),
         ({"block": 1.5}, "Block size must be an integer, not 1.5"),
         ({"block": True}, "Block size must be an integer, not True"),
-        ({"block": 0}, "Block size must be at least 1, not 0"),
+        ({"block": 0}, "Block size must be from 1 to 65536, not 0"),
         ({"seed": "7"}, "Seed of a format must be an integer, not '7'"),
     ],
 )

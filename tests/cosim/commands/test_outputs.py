@@ -179,3 +179,18 @@ def test_results_of_a_run_are_written_before_a_pipe_breaks(unbuffered: str, fold
     assert (done.returncode, done.stderr) == (2, "")
     assert json.loads((folder / "p.json").read_text())["identical"] is True
     assert json.loads((folder / "o" / "report.json").read_text())["identical"] is True
+
+
+@pytest.mark.parametrize(
+    "command", ["map {} --json {}", "run {} --format int:8 --json {}", "map {} --dot {}"]
+)
+def test_an_output_does_not_replace_an_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    model = tmp_path / "net.onnx"
+    model.write_bytes(b"mine")
+    link = tmp_path / "link.json"
+    link.symlink_to(model)
+    assert cli.main(command.format(model, link).split()) == 2
+    assert "must not name what is read" in capsys.readouterr().err
+    assert model.read_bytes() == b"mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -182,7 +183,7 @@ def test_a_check_that_leaves_out_rows_says_so(monkeypatch: pytest.MonkeyPatch) -
     report = sl.check("e2m1", array="2x2", level="quick", coverage=True)
     assert not report.passed
     assert report.verdict.startswith("EQUAL")
-    assert "accumulator rows drained: column 0, bank 0, row " in report.text()
+    assert re.search("accumulator rows drained: column 0, bank [01], row ", report.text())
 
 
 def test_the_meter_changes_no_source_that_is_reported() -> None:

@@ -152,7 +152,7 @@ def test_lns_values_and_boundaries() -> None:
         ("lns:10,0", "LNS fraction must be 1 to 8 bits, not 0"),
         ("binary8p9se", "Precision of 'binary8p9se' must be 1 to 7, not 9"),
         ("mxfp8:e2m1", "Element format of mxfp8 must be e4m3fn or e5m2, not 'e2m1'"),
-        ("bfp:8,0", "Block size must be at least 1, not 0"),
+        ("bfp:8,0", "Block size must be from 1 to 65536, not 0"),
         (
             "codebook:/no/such.csv",
             "Codebook file '/no/such.csv' must be a readable file: No such file or dir",

@@ -523,3 +523,28 @@ def test_what_others_write_is_told_in_our_words(spelling: str, hint: str) -> Non
     written = hint.removeprefix("write ")
     if hint.startswith("write "):
         assert get(written).name.startswith(written.partition(",")[0])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('raise BaseException("x")', "cannot be executed: BaseException: x (line 1 of mine.py)"),
+        ("import asyncio\nraise asyncio.CancelledError", "CancelledError (line 2 of mine.py)"),
+        (
+            "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+            "cannot be executed: E (line 3 of mine.py)",
+        ),
+    ],
+)
+def test_whatever_a_plugin_raises_is_contained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, said: str
+) -> None:
+    (tmp_path / "mine.py").write_text(body)
+    assert main(["show", f"{tmp_path / 'mine.py'}:Mine"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_interrupt_goes_through_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        get(f"{tmp_path / 'mine.py'}:Mine")

@@ -266,7 +266,7 @@ def test_bfp_is_integers_under_a_shared_exponent() -> None:
 
 
 def test_block_size_is_checked() -> None:
-    with pytest.raises(SystolabError, match="Block size must be at least 1, not -3"):
+    with pytest.raises(SystolabError, match="Block size must be from 1 to 65536, not -3"):
         Scaling(ScaleKind.POW2, block=-3)
 
 
