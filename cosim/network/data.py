@@ -243,6 +243,8 @@ def _labels(y: NDArray[np.generic], count: int, what: Parameter) -> NDArray[np.i
         raise SystolabError(what, f": y must be an array of integers, not {y.dtype}")
     if y.ndim == 0 or len(y) != count:
         raise SystolabError(what, f": y must have a label for each of {count} samples")
+    if (y.astype(np.int64) < 0).any():
+        raise SystolabError(what, f": y must hold indices of classes, from 0, not {y.min()}")
     return y.astype(np.int64)
 
 

@@ -9,6 +9,7 @@ A device or a pipe (``/dev/stdout``, ``>(program)``) has no beside: it is writte
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -101,13 +102,14 @@ def write_folder(path: Path, files: Mapping[str, str]) -> None:
         files: text by name; ``/`` in a name makes folders in the folder.
 
     Raises:
-        SystolabError: the folder cannot be written, or has one of the folders in it.
+        SystolabError: the folder cannot be written, or has something of such a name in it.
     """
     with _told("Output folder", path):
         target = Path(os.path.realpath(path))
         inside = target.is_dir()
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target / _name() if inside else _beside(target)
+        moved: list[Path] = []
         try:
             partial.mkdir()
             fill(partial, files)
@@ -115,12 +117,17 @@ def write_folder(path: Path, files: Mapping[str, str]) -> None:
                 _sync(partial / name)
             if inside:
                 for part in sorted(partial.iterdir()):
-                    part.replace(target / part.name)
+                    if os.path.lexists(target / part.name):
+                        raise FileExistsError(errno.EEXIST, f"{part.name} is there already")
+                    part.rename(target / part.name)
+                    moved.append(target / part.name)
                 partial.rmdir()
             else:
                 partial.rename(target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            for part in moved:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
             raise
         _sync_names(target if inside else target.parent)
 

@@ -70,6 +70,8 @@ def as_real(x: ArrayLike) -> Real:
         array = np.asarray(x)
     except (ValueError, TypeError) as error:
         raise SystolabError(f"Data must be an array of real numbers: {error}") from None
+    if isinstance(x, np.ma.MaskedArray) and x.mask.any():
+        raise SystolabError("Data must not be masked: fill or leave out what is behind the mask")
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):  # types of ml_dtypes
         return Real(array.astype(np.float32))
     if array.dtype == np.float64 and isinstance(x, list | tuple) and (np.abs(array) >= 2**53).any():

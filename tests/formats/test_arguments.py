@@ -273,5 +273,12 @@ def test_neighbours_of_wrong_arguments(call: Callable[[], object], message: str)
     assert str(caught.value).startswith(message)
 
 
+def test_what_a_mask_hides_is_not_quantised() -> None:
+    data = np.ma.masked_array([1.0, 2.0], [False, True])
+    with pytest.raises(SystolabError, match="^Data must not be masked: "):
+        INT8.quantize(data)
+    INT8.quantize(np.ma.masked_array([1.0, 2.0]))
+
+
 def test_a_percentage_may_be_a_number_of_numpy() -> None:
     Calibration(INT8, "percentile", percent=np.float32(99))  # type: ignore[arg-type]

@@ -131,6 +131,11 @@ def test_bad_files(tmp_path: Path) -> None:
     assert _error(str(tmp_path), PAIR).endswith("must be a regular file, not a directory")
 
 
+def test_labels_are_indices(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.array([0, 1, -1, 2]))
+    assert _error(path, PAIR).endswith(": y must hold indices of classes, from 0, not -1")
+
+
 def test_bad_numbers() -> None:
     assert _error("digits", SHAPES, 0) == "images must be at least 1, not 0"
     with pytest.raises(SystolabError, match=r"^seed must be at least 0, not -1$"):

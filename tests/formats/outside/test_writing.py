@@ -207,7 +207,7 @@ def test_an_old_folder_keeps_its_other_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     write_folder(tmp_path, {"b": "1", "sub/c": "2"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "sub"]
-    with pytest.raises(SystolabError, match="must be writable: Directory not empty$"):
+    with pytest.raises(SystolabError, match="must be writable: sub is there already$"):
         write_folder(tmp_path, {"sub/d": "3"})
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "sub"]
@@ -259,3 +259,24 @@ def test_rights_are_respected() -> None:
         f"File {file} must be writable: Permission denied\n"
         f"File {locked} must be writable: Permission denied\n"
     )
+
+
+def test_a_folder_that_is_there_gets_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if target.name == "c":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    (tmp_path / "mine").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails)
+        with pytest.raises(SystolabError, match="must be writable: Input/output error"):
+            write_folder(tmp_path, {"a": "1", "b/x": "2", "c": "3"})
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(SystolabError, match="mine is there already"):
+        write_folder(tmp_path, {"a": "1", "mine": "2"})
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
