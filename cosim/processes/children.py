@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from systolab.formats.errors import SystolabError
 
@@ -147,9 +148,9 @@ class _Group:
 _group: ContextVar[_Group | None] = ContextVar("group", default=None)  # of a pool's threads
 
 
-def _start(command: Sequence[str], **options: object) -> subprocess.Popen[str]:
+def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
     try:
-        return subprocess.Popen(command, text=True, errors="replace", **options)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(command, text=True, errors="replace", **options)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise open_files_error() from error
