@@ -104,7 +104,8 @@ def test_no_compiler(systolab: Systolab, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.delenv("CXX", raising=False)
     error = _error(systolab, *TINY)
     assert re.fullmatch(
-        r"C\+\+ compiler must be installed and on PATH .* \('g\+\+'\): .* apt install g\+\+ make",
+        r"C\+\+ compiler must be installed and on PATH .* \('g\+\+'\): .* apt install g\+\+ make; "
+        "CXX names one program, without options",
         error,
     )
 
