@@ -53,7 +53,8 @@ def open_regular(path: str | Path, what: str | Parameter, limit: int) -> BinaryI
     except OSError as error:
         raise _unreadable(what, error) from error
     except ValueError as error:  # a NUL, or what the file system's encoding does not have
-        raise SystolabError(what, f" must be a readable file: {error}") from error
+        reason = "its name has a null character" if "\0" in str(path) else error
+        raise SystolabError(what, f" must be a readable file: {reason}") from error
 
 
 def read_regular(path: str | Path, what: str | Parameter, limit: int) -> bytes:

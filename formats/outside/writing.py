@@ -191,7 +191,9 @@ def _told(what: str, path: Path) -> Iterator[None]:
     except ValueError as error:  # a name with a null character
         if "\0" not in str(path):
             raise
-        raise SystolabError(f"{what} {path} must be writable: {error}") from error
+        raise SystolabError(
+            f"{what} {path} must be writable: its name has a null character"
+        ) from error
 
 
 def _target(path: Path) -> tuple[Path, int | None]:

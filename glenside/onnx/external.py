@@ -59,7 +59,7 @@ def _read(tensor: TensorProto, root: Path) -> bytes:
         )
     location = entries.get("location", "")
     try:
-        target = (root / location).resolve()
+        target = Path(os.path.realpath(root / location))
         inside = location != "" and target.is_relative_to(root)
     except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a NUL
         inside = False

@@ -71,7 +71,8 @@ def test_what_is_too_large_is_refused_with_the_limit(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_is_refused_with_the_reason(tmp_path: Path) -> None:
     missing = "Thing 'x' must be a readable file: No such file or directory"
     assert _refusal(tmp_path / "missing") == missing
-    assert _refusal("a\0b") == "Thing 'x' must be a readable file: embedded null byte"
+    said = "Thing 'x' must be a readable file: its name has a null character"
+    assert _refusal("a\0b") == said
     assert "must be a readable file: File name too long" in _refusal("x" * 300)
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

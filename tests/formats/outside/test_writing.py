@@ -230,7 +230,7 @@ def test_outputs_are_checked_without_a_trace(tmp_path: Path) -> None:
     with pytest.raises(SystolabError, match="^Output folder must be new or empty, not "):
         check_new_folder(tmp_path)
     check_folder(tmp_path)
-    with pytest.raises(SystolabError, match="must be writable: embedded null"):
+    with pytest.raises(SystolabError, match="must be writable: its name has a null character"):
         check_file(tmp_path / "a\0b")
     with pytest.raises(SystolabError, match="must be writable: File name too long"):
         check_file(tmp_path / ("a" * 300))

@@ -420,7 +420,7 @@ def test_external_data_missing_or_short(tmp_path: Path) -> None:
             "must have a length of 48 bytes, as its shape, not 1099511627776",
         ),
         ("w\0bin", {}, "must lie in the model's folder, not at 'w\0bin'"),
-        ("circle", {}, "must lie in the model's folder, not at 'circle'"),
+        ("circle", {}, "at 'circle' must be a readable file: Too many levels of symbolic links"),
         ("x" * 5000, {}, "External data of tensor 'w'"),
         ("fifo", {}, "at 'fifo' must be a regular file, not a FIFO"),
         (".", {}, "at '.' must be a regular file, not a directory"),
