@@ -14,6 +14,7 @@ def _conv(node: Node) -> Translation:
         raise node.error(
             f"must have channels and filters that match its {group} groups, not shapes {x} and {w}"
         )
+    _require_kernel_shape(node, w[2:])
     window = sliding_window(node, w[2:])
     return Translation("conv", node.data(3), {**window, "group": group})
 
@@ -26,6 +27,7 @@ def _conv_transpose(node: Node) -> Translation:
     dilations = node.ints("dilations") or (1,) * rank
     if x[1] != w[0] or len(w) != len(x) or x[1] % group:
         raise node.error(f"must have filters that match its input, not shapes {x} and {w}")
+    _require_kernel_shape(node, kernel)
     counts = node.output_shape()[2:]
     full = [
         (size - 1) * stride + (k - 1) * dilation + 1
@@ -59,3 +61,10 @@ def _matmul(node: Node) -> Translation:
 @translates("Einsum")
 def _einsum(node: Node) -> Translation:
     return layer(node, "einsum", equation=node.text("equation", ""))
+
+
+def _require_kernel_shape(node: Node, kernel: tuple[int, ...]) -> None:
+    """See that the attribute, from which shapes are inferred, is that of the filters."""
+    given = node.ints("kernel_shape")
+    if given is not None and given != kernel:
+        raise node.error(f"must have a kernel_shape of {kernel}, as its filters, not {given}")

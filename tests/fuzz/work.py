@@ -36,13 +36,14 @@ def mapped(model: Path, *options: object) -> str:
     """Import and map a model with the command; where it maps, run it emulated."""
     shape = ("--array", "4x4")
     outcome = command("map", model, *shape, "--json", "result.json", *options)
-    return emulate(model) if outcome == "done" else outcome
+    dims = options[options.index("--dims") + 1] if "--dims" in options else None
+    return emulate(model, None if dims is None else str(dims)) if outcome == "done" else outcome
 
 
-def emulate(model: Path) -> str:
+def emulate(model: Path, dims: str | None = None) -> str:
     """Compile a model that maps, fit its scales and run it on the software model."""
     machine = array("4x4", "adaptivfloat:8,3")
-    network = load(model)
+    network = load(model, dims=dims)
     if work(network) > _PRODUCTS or _codes(network) > _PRODUCTS >> 4:
         return "mapped, too long to be emulated here"
     program = compile_network(network, machine)

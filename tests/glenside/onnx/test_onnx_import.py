@@ -569,6 +569,19 @@ def test_normalisation_that_would_end_the_process(axis: int) -> None:
         from_model(proto)
 
 
+@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
+def test_a_kernel_shape_is_that_of_the_filters(operator: str) -> None:
+    filters = {"w": np.ones((2, 2, 3, 3), np.float32)}
+    for kernel in ([3, 3], None):
+        given: dict[str, Any] = {} if kernel is None else {"kernel_shape": kernel}
+        from_model(model([node(operator, ["x", "w"], **given)], filters, shape=[1, 2, 8, 8]))
+    refused(
+        model([node(operator, ["x", "w"], kernel_shape=[2, 3])], filters, shape=[1, 2, 8, 8]),
+        f"Operator {operator} (node 'n') must have a kernel_shape of (3, 3), as its filters, "
+        "not (2, 3)",
+    )
+
+
 def recurrent(steps: int) -> onnx.ModelProto:
     weights = {"w": np.ones((1, 8, 3), np.float32), "r": np.ones((1, 8, 2), np.float32)}
     lstm = node("LSTM", ["x", "w", "r"], hidden_size=2)
